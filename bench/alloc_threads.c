@@ -1,0 +1,80 @@
+/* alloc_threads.c - what threads that only allocate do to one another: each makes COUNT scanned objects of SIZE bytes
+ * and drops each at once. One thread and THREADS threads take turns, ROUNDS times; each prints the allocations of all
+ * threads per second, and the median of the ratios (THREADS is ideal) comes last.
+ *
+ * usage: alloc_threads [THREADS [SIZE [COUNT [ROUNDS]]]]      default 2 16 10000000 5; with 1 thread, no ratio
+ */
+#include "bench.h"
+
+enum { MAX_THREADS = 64, MAX_ROUNDS = 101 };
+
+static size_t object_size;
+static long count;
+static pthread_barrier_t start;
+
+static void *allocate(void *arg)
+{
+    (void)arg;
+    bench_free(bench_alloc(object_size)); /* the thread is known to the allocator before the clock starts */
+    pthread_barrier_wait(&start);
+    for (long i = 0; i < count; i++) {
+        void *p = bench_alloc(object_size);
+        bench_use(p);
+        bench_free(p);
+    }
+    return NULL;
+}
+
+/* Returns the allocations per second of all the threads together. */
+static double rate_of(int threads)
+{
+    pthread_t t[MAX_THREADS];
+    double from;
+
+    if (pthread_barrier_init(&start, NULL, (unsigned)threads + 1) != 0)
+        bench_die("pthread_barrier_init failed");
+    for (int i = 0; i < threads; i++)
+        bench_start_thread(&t[i], NULL, allocate, NULL);
+    pthread_barrier_wait(&start);
+    from = bench_seconds();
+    for (int i = 0; i < threads; i++)
+        bench_join_thread(t[i]);
+    from = bench_seconds() - from;
+    pthread_barrier_destroy(&start);
+    return (double)threads * (double)count / from;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    return n % 2 != 0 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+int main(int argc, char **argv)
+{
+    static double one[MAX_ROUNDS], all[MAX_ROUNDS], ratio[MAX_ROUNDS];
+    int threads = (int)bench_arg(argc, argv, 1, 2, 1, MAX_THREADS);
+    int rounds = (int)bench_arg(argc, argv, 4, 5, 1, MAX_ROUNDS);
+
+    object_size = (size_t)bench_arg(argc, argv, 2, 16, sizeof(void *), 1L << 30);
+    count = bench_arg(argc, argv, 3, 10000000, 1, 1000000000000);
+    bench_init();
+    for (int i = 0; i < rounds; i++) {
+        one[i] = rate_of(1);
+        all[i] = threads > 1 ? rate_of(threads) : one[i];
+        ratio[i] = all[i] / one[i];
+    }
+    printf("value 1_thread %.2f M/s\n", median(one, rounds) * 1e-6);
+    if (threads > 1) {
+        printf("value %d_threads %.2f M/s\n", threads, median(all, rounds) * 1e-6);
+        printf("value ratio %.2f times\n", median(ratio, rounds));
+    }
+    return 0;
+}

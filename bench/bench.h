@@ -1,0 +1,139 @@
+/* bench.h - one small set of calls behind which the same benchmark runs on spangc (the default), on bdwgc
+ * (-DBENCH_BDWGC) and on malloc with explicit free (-DBENCH_MALLOC; another malloc by LD_PRELOAD).
+ *
+ * BENCH_FREES is 1 where memory must be given back by hand. A program may skip a walk that only frees when it is 0,
+ * since a program written for a collector would not contain it.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if defined BENCH_BDWGC
+#ifndef GC_THREADS
+#define GC_THREADS
+#endif
+#include <gc.h>
+#define BENCH_FREES 0
+#elif defined BENCH_MALLOC
+#define BENCH_FREES 1
+#else
+#include <spangc.h>
+#define BENCH_FREES 0
+#endif
+
+_Noreturn static inline void bench_die(const char *what)
+{
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
+
+static inline void *bench_checked(void *p)
+{
+    if (__builtin_expect(p == NULL, 0))
+        bench_die("out of memory");
+    return p;
+}
+
+/* Starts the allocator; first thing in main. */
+static inline void bench_init(void)
+{
+#if defined BENCH_BDWGC
+    GC_INIT();
+    GC_start_mark_threads(); /* else only a second thread starts them; the peer shall run at its best */
+#elif !defined BENCH_MALLOC
+    if (gc_init() != 0)
+        bench_die("gc_init failed");
+#endif
+}
+
+/* n bytes that are scanned and zeroed. */
+static inline void *bench_alloc(size_t n)
+{
+#if defined BENCH_BDWGC
+    return bench_checked(GC_MALLOC(n));
+#elif defined BENCH_MALLOC
+    return bench_checked(calloc(1, n));
+#else
+    return bench_checked(gc_malloc(n));
+#endif
+}
+
+/* n bytes that are scanned and that the caller fills at once: a malloc program pays for no zeros it does not need. */
+static inline void *bench_alloc_filled(size_t n)
+{
+#if defined BENCH_MALLOC
+    return bench_checked(malloc(n));
+#else
+    return bench_alloc(n);
+#endif
+}
+
+/* n bytes that are never scanned, with any contents. */
+static inline void *bench_alloc_noscan(size_t n)
+{
+#if defined BENCH_BDWGC
+    return bench_checked(GC_MALLOC_ATOMIC(n));
+#elif defined BENCH_MALLOC
+    return bench_checked(malloc(n));
+#else
+    return bench_checked(gc_malloc_noscan(n));
+#endif
+}
+
+/* Gives p back by hand; nothing where a collector does it. */
+static inline void bench_free(void *p)
+{
+#if defined BENCH_MALLOC
+    free(p);
+#else
+    (void)p;
+#endif
+}
+
+/* The compiler must believe that p and what it points to are looked at here. */
+static inline void bench_use(void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
+
+/* Seconds of wall time since an arbitrary start. */
+static inline double bench_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* The argument argv[i] as a number in [lo, hi], or otherwise when there is none. */
+static inline long bench_arg(int argc, char **argv, int i, long otherwise, long lo, long hi)
+{
+    char *end;
+    long v;
+
+    if (i >= argc)
+        return otherwise;
+    v = strtol(argv[i], &end, 10);
+    if (end == argv[i] || *end != '\0' || v < lo || v > hi) {
+        fprintf(stderr, "%s: argument %d is \"%s\"; it must be a number from %ld to %ld\n", argv[0], i, argv[i], lo,
+                hi);
+        exit(2);
+    }
+    return v;
+}
+
+static inline void bench_start_thread(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    if (pthread_create(t, attr, fn, arg) != 0)
+        bench_die("pthread_create failed");
+}
+
+static inline void bench_join_thread(pthread_t t)
+{
+    if (pthread_join(t, NULL) != 0)
+        bench_die("pthread_join failed");
+}
+
+#endif

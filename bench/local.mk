@@ -1,0 +1,101 @@
+# bench/local.mk: the benchmarks, each built once for every allocator that is compared. Built by `make bench-programs`
+# and by what needs them, never by `make all`.
+
+EXTRA_DIST += %D%/README.md %D%/run
+
+EXTRA_PROGRAMS += %D%/compare
+%C%_compare_SOURCES = %D%/compare.c
+%C%_compare_LDADD =
+bench_built = %D%/compare
+
+# -no-install: the program itself and no wrapper script, whose start would be measured too
+bench_spangc_ldflags = $(AM_LDFLAGS) -no-install -pthread
+bench_bdwgc_cppflags = $(AM_CPPFLAGS) -DBENCH_BDWGC $(BDWGC_CFLAGS)
+bench_malloc_cppflags = $(AM_CPPFLAGS) -DBENCH_MALLOC
+
+EXTRA_PROGRAMS += %D%/binary_trees-spangc %D%/binary_trees-malloc
+bench_built += %D%/binary_trees-spangc %D%/binary_trees-malloc
+%C%_binary_trees_spangc_SOURCES = %D%/binary_trees.c %D%/bench.h
+%C%_binary_trees_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_binary_trees_spangc_LDADD = libspangc.la
+%C%_binary_trees_malloc_SOURCES = %D%/binary_trees.c %D%/bench.h
+%C%_binary_trees_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_binary_trees_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_binary_trees_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/binary_trees-bdwgc
+bench_built += %D%/binary_trees-bdwgc
+%C%_binary_trees_bdwgc_SOURCES = %D%/binary_trees.c %D%/bench.h
+%C%_binary_trees_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_binary_trees_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_binary_trees_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/gcbench-spangc %D%/gcbench-malloc
+bench_built += %D%/gcbench-spangc %D%/gcbench-malloc
+%C%_gcbench_spangc_SOURCES = %D%/gcbench.c %D%/bench.h
+%C%_gcbench_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_gcbench_spangc_LDADD = libspangc.la
+%C%_gcbench_malloc_SOURCES = %D%/gcbench.c %D%/bench.h
+%C%_gcbench_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_gcbench_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_gcbench_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/gcbench-bdwgc
+bench_built += %D%/gcbench-bdwgc
+%C%_gcbench_bdwgc_SOURCES = %D%/gcbench.c %D%/bench.h
+%C%_gcbench_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_gcbench_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_gcbench_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/peano-spangc %D%/peano-malloc
+bench_built += %D%/peano-spangc %D%/peano-malloc
+%C%_peano_spangc_SOURCES = %D%/peano.c %D%/bench.h
+%C%_peano_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_peano_spangc_LDADD = libspangc.la
+%C%_peano_malloc_SOURCES = %D%/peano.c %D%/bench.h
+%C%_peano_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_peano_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_peano_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/peano-bdwgc
+bench_built += %D%/peano-bdwgc
+%C%_peano_bdwgc_SOURCES = %D%/peano.c %D%/bench.h
+%C%_peano_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_peano_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_peano_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/alloc_threads-spangc %D%/alloc_threads-malloc
+bench_built += %D%/alloc_threads-spangc %D%/alloc_threads-malloc
+%C%_alloc_threads_spangc_SOURCES = %D%/alloc_threads.c %D%/bench.h
+%C%_alloc_threads_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_alloc_threads_spangc_LDADD = libspangc.la
+%C%_alloc_threads_malloc_SOURCES = %D%/alloc_threads.c %D%/bench.h
+%C%_alloc_threads_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_alloc_threads_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_alloc_threads_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/alloc_threads-bdwgc
+bench_built += %D%/alloc_threads-bdwgc
+%C%_alloc_threads_bdwgc_SOURCES = %D%/alloc_threads.c %D%/bench.h
+%C%_alloc_threads_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_alloc_threads_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_alloc_threads_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+CLEANFILES += $(bench_built)
+
+# Where `make bench` writes its report.
+BENCH_RESULTS = $(top_srcdir)/%D%/RESULTS.md
+
+bench-programs: $(bench_built)
+
+bench: bench-programs
+	$(AM_V_at)CC='$(CC)' $(SHELL) $(top_srcdir)/%D%/run -m 'make bench' -d %D% -o $(BENCH_RESULTS)
+
+bench-quick: bench-programs
+	$(AM_V_at)CC='$(CC)' $(SHELL) $(top_srcdir)/%D%/run -m 'make bench-quick' -d %D% -q
+
+.PHONY: bench bench-quick bench-programs

@@ -1,0 +1,1 @@
+# examples/: real programs on spangc.

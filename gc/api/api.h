@@ -1,0 +1,51 @@
+/* api.h - what the files of the API share. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "world/boundary.h"
+#include "world/region.h"
+#include "world/thread.h"
+
+#include <spangc.h>
+
+/* The one address of all objects of size 0. */
+extern char api_zero_object[16];
+static inline bool api_is_zero_object(const void *p) { return p == (const void *)api_zero_object; }
+
+/* The calling thread, made known if it was not, the library started if it was not. NULL with errno = ENOMEM when that
+ * fails. Not in a region. */
+struct thread *api_thread(void);
+
+/* What an allocation asks for beside its size. */
+enum alloc_flags {
+    ALLOC_NOSCAN = 1,
+    ALLOC_ZERO = 2,       /* zeroed also when it is noscan */
+    ALLOC_PINNED = 4,     /* uncollectable */
+    ALLOC_ALIGN_SHIFT = 8 /* from here up: log2 of an alignment in pages, for large objects */
+};
+
+/* The general path: any size, may collect, asks the out-of-memory handler. NULL with errno = ENOMEM. */
+void *api_alloc_slow(size_t size, unsigned flags);
+
+/* Run fn in the calling thread with its registers saved; for collections and world stops. */
+void api_collect(bool stacks);
+bool api_collections_enabled(void);
+
+/* Ask the out-of-memory handler for what the heap could not give. */
+void *api_out_of_memory(size_t size);
+
+/* The live object that p points to or into; false if there is none. In a region, in the calling thread `t`. */
+struct object {
+    struct mspan *span;
+    size_t index;
+    uintptr_t base;
+};
+bool api_find(struct thread *t, const void *p, struct object *o);
+
+/* Report a pointer that `call` cannot take, with what it points into, and abort. */
+_Noreturn void api_bad_pointer(const char *call, const void *p);
+
+/* gc_free of an object that api_find gave. In a region. False: it was freed before. */
+bool api_free_object(struct thread *t, const struct object *o);
+
+#endif

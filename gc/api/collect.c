@@ -1,0 +1,79 @@
+/* collect.c - collecting on request, allowing and forbidding it, giving memory back.
+ * Owns:   the depth of gc_disable.
+ * Locks:  none of its own.
+ * Below:  cycle, pageheap.   Above: the program. */
+#include "api/api.h"
+#include "cycle/cycle.h"
+#include "heap/pageheap.h"
+#include "watch/events.h"
+
+#include <errno.h>
+#include <string.h>
+
+static _Atomic int disabled;
+
+static void *collect_at_boundary(uintptr_t stacks, uintptr_t unused, struct boundary *at)
+{
+    (void)unused;
+    cycle_run(at, CYCLE_FORCED, stacks);
+    return NULL;
+}
+
+void api_collect(bool stacks)
+{
+    int saved = errno;
+    if (api_thread())
+        boundary_call(collect_at_boundary, stacks, 0);
+    errno = saved;
+}
+
+void gc_collect(void) { api_collect(true); }
+void gc_collect_without_stacks(void) { api_collect(false); }
+
+bool api_collections_enabled(void) { return atomic_load_explicit(&disabled, memory_order_relaxed) == 0; }
+
+int gc_disable(void) { return atomic_fetch_add_explicit(&disabled, 1, memory_order_relaxed) + 1; }
+
+int gc_enable(void)
+{
+    int depth = atomic_load_explicit(&disabled, memory_order_relaxed);
+    while (depth > 0 && !atomic_compare_exchange_weak_explicit(&disabled, &depth, depth - 1, memory_order_relaxed,
+                                                               memory_order_relaxed))
+        ;
+    return depth > 0 ? depth - 1 : 0;
+}
+
+int gc_disabled_depth(void) { return atomic_load_explicit(&disabled, memory_order_relaxed); }
+
+/* The pages cleared lie below this frame; a piece at a time, so that no guard page is jumped over. */
+static NOINLINE void clear_below(size_t bytes)
+{
+    enum { PIECE = 1024 };
+    char piece[PIECE];
+    memset(piece, 0, sizeof piece);
+    __asm__ volatile("" : : "r"(piece) : "memory");
+    if (bytes > PIECE)
+        clear_below(bytes - PIECE);
+    __asm__ volatile("" : : "r"(piece) : "memory");
+}
+
+void gc_clear_stack(size_t bytes)
+{
+    if (bytes > 0)
+        clear_below(bytes);
+}
+
+size_t gc_release_memory(void)
+{
+    int saved = errno;
+    struct thread *t = api_thread();
+    if (!t)
+        return 0;
+    api_collect(true);
+    region_enter(&t->mcache);
+    size_t n = pageheap_release_all();
+    region_leave(&t->mcache);
+    events_emit(GC_SPAN_EVENT_SCAVENGED, 0, n);
+    errno = saved;
+    return n;
+}

@@ -1,0 +1,81 @@
+/* fork.c - the heap stays whole in both processes.
+ * Owns:   nothing.
+ * Locks:  all of them, from prepare to parent or child.
+ * Keeps:  .whole  at the moment of the fork no thread is within a change of the heap that needs a lock
+ * Below:  every floor.   Above: fork, through pthread_atfork.
+ *
+ * Prepare stops the world: then no thread is in a region, so no heap lock is held, and all can be taken. Then the
+ * threads run on (they may hold malloc's lock, which fork itself takes next) until they need one of those locks. A
+ * thread that is just claiming free slots in its own cache may leave them claimed and unused in the child: the child
+ * flushes the caches of the threads it has not got, and its first sweep finds such slots.
+ *
+ * Registered by the constructor, so our prepare runs after those of the program and our child handler before them. */
+#include "api/fork.h"
+
+#include "api/api.h"
+#include "base/report.h"
+#include "cycle/cycle.h"
+#include "cycle/sweeper.h"
+#include "heap/gcbits.h"
+#include "heap/pageheap.h"
+#include "heap/persistentalloc.h"
+#include "heap/pinned.h"
+#include "os/os.h"
+#include "world/roots.h"
+#include "world/stop.h"
+
+#include <pthread.h>
+
+static void acquire_heap(void)
+{
+    pinned_fork_acquire();
+    roots_fork_acquire();
+    mcentral_fork_acquire();
+    pageheap_fork_acquire();
+    gcbits_fork_acquire();
+    thread_fork_acquire();
+    persistentalloc_fork_acquire();
+}
+
+static void release_heap(void)
+{
+    persistentalloc_fork_release();
+    thread_fork_release();
+    gcbits_fork_release();
+    pageheap_fork_release();
+    mcentral_fork_release();
+    roots_fork_release();
+    pinned_fork_release();
+}
+
+/* A world that will not stop is no reason to wait for ever: the child is then as good as that of any program whose
+ * threads held a lock, and the parent is not harmed. */
+static void prepare(void)
+{
+    cycle_lock_acquire();
+    bool stopped = world_stop(NULL, cycle_stop_wait_ns()).stopped;
+    if (!stopped)
+        lock_acquire(&world_lock);
+    acquire_heap();
+    if (stopped)
+        world_start_locked();
+}
+
+static void in_parent(void)
+{
+    release_heap();
+    world_unlock();
+    cycle_lock_release();
+}
+
+static void in_child(void)
+{
+    release_heap();
+    stop_fork_child();
+    thread_fork_child();
+    sweeper_fork_child();
+    world_unlock();
+    cycle_lock_release();
+}
+
+void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }

@@ -1,0 +1,58 @@
+/* free.c - gc_free: never needed, always allowed, never silent damage.
+ * Owns:   nothing.
+ * Locks:  none for an object in a swept span; that of its mcentral else.
+ * Keeps:  .start  only the start of a live object is freed, anything else aborts with one line
+ * Below:  mcache, mcentral, mspan.   Above: the program, realloc.c. */
+#include "api/api.h"
+#include "heap/pageheap.h"
+
+/* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
+static uint32_t worth_offering(const struct mspan *s) { return s->nelems / 8u + 1; }
+
+static bool free_small(struct thread *t, struct mspan *s, size_t i)
+{
+    if (atomic_load_explicit(&s->owner, memory_order_relaxed) == &t->mcache)
+        return mcache_free_local(&t->mcache, s, i) == MCACHE_FREED;
+    if (mcache_slot_unused(s, i))
+        return false;
+    /* FREED_NO_MEMORY: no bitmap could be had to note it in. The object stays until a collection finds it. */
+    if (mspan_note_free(s, i) == FREED_TWICE)
+        return false;
+    if (atomic_load_explicit(&s->freed, memory_order_relaxed) == worth_offering(s))
+        mcentral_offer_freed(s);
+    return true;
+}
+
+bool api_free_object(struct thread *t, const struct object *o)
+{
+    struct mspan *s = o->span;
+    if (mspan_is_large(s)) {
+        mcentral_free_large(s);
+        return true;
+    }
+    if (!free_small(t, s, o->index))
+        return false;
+    if (s->pinned)
+        mcentral_count_frees(mcentral_of(s), 1);
+    else
+        t->mcache.frees[s->spanclass_]++;
+    return true;
+}
+
+void gc_free(void *p)
+{
+    struct object o;
+    if (!p || api_is_zero_object(p))
+        return;
+    struct thread *t = api_thread();
+    if (!t)
+        return;
+    region_enter(&t->mcache);
+    if (!api_find(t, p, &o))
+        api_bad_pointer("gc_free", p);
+    if (o.span->spanclass_ != SPANCLASS_TINY) {
+        if (o.base != (uintptr_t)p || !api_free_object(t, &o))
+            api_bad_pointer("gc_free", p);
+    }
+    region_leave(&t->mcache);
+}

@@ -1,0 +1,154 @@
+/* init.c - starting the library: environment, heap, signal, tables of calls upwards.
+ * Owns:   the order of the start.
+ * Locks:  none; pthread_once.
+ * Keeps:  .once  everything below is started once, before the first thread is listed
+ * Below:  every floor.   Above: the program.
+ *
+ * The constructor does it in the shared library; the first call does where that call comes earlier (constructors of
+ * other objects) or where the archive's constructor has not run yet. */
+#include "api/api.h"
+#include "base/options.h"
+#include "cycle/cycle.h"
+#include "cycle/sweeper.h"
+#include "heap/pageheap.h"
+#include "os/os.h"
+#include "os/os_real.h"
+#include "watch/events.h"
+#include "watch/trace.h"
+#include "world/roots.h"
+#include "world/stop.h"
+#include "api/fork.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RAM_FACTOR = 64 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic bool started;
+char api_zero_object[16] __attribute__((aligned(16)));
+
+static void complain(const struct options_error *e) { report_warn("%s", e->text); }
+
+static void read_debug(struct options *o)
+{
+    struct options_error e;
+    const char *rest = secure_getenv("SPANGC_DEBUG");
+    while (rest && *rest)
+        if (!options_parse_debug(o, &rest, &e))
+            complain(&e);
+    if (o->help)
+        report_text(options_help(), strlen(options_help()));
+}
+
+static void read_environment(struct options *o)
+{
+    struct options_error e;
+    options_defaults(o);
+    const char *percent = secure_getenv("SPANGC_PERCENT"), *limit = secure_getenv("SPANGC_MEMLIMIT");
+    if (percent && !options_parse_percent(o, percent, &e))
+        complain(&e);
+    if (limit && !options_parse_limit(o, limit, &e))
+        complain(&e);
+    read_debug(o);
+}
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* A quarter of what the address space limit leaves, to begin with: the program needs some too. */
+static bool start_heap(void)
+{
+    uint64_t left = os_address_left(), all = least(UINT64_C(1) << 40, RAM_FACTOR * os_ram_bytes());
+    if (left == UINT64_MAX)
+        return pageheap_init(all, all);
+    return pageheap_init(least(all, left / 4), least(all, left));
+}
+
+/* Our own words that look like pointers into the heap must keep nothing alive. */
+static void exclude_own_data(void)
+{
+    roots_add(ROOTS_EXCLUDED, (uintptr_t)&arena, (uintptr_t)(&arena + 1));
+    roots_add(ROOTS_EXCLUDED, (uintptr_t)&mcache_none, (uintptr_t)(&mcache_none + 1));
+}
+
+static void set_hooks(const struct options *o)
+{
+    cycle_hooks.event = events_emit;
+    if (o->gctrace)
+        cycle_hooks.done = trace_cycle;
+}
+
+static void start(void)
+{
+    struct options o;
+    int saved = errno;
+    read_environment(&o);
+    if (!start_heap())
+        return;
+    mcentral_init();
+    exclude_own_data();
+    stop_init();
+    cycle_init(&o);
+    sweeper_enable(o.sweeper);
+    set_hooks(&o);
+    fork_init();
+    atomic_store_explicit(&started, true, memory_order_release);
+    errno = saved;
+}
+
+static bool start_once(void)
+{
+    if (!atomic_load_explicit(&started, memory_order_acquire))
+        pthread_once(&once, start);
+    return atomic_load_explicit(&started, memory_order_acquire);
+}
+
+struct thread *api_thread(void)
+{
+    struct thread *t = thread_self();
+    if (likely(t != NULL))
+        return t;
+    if (start_once())
+        t = thread_register(false);
+    if (!t)
+        errno = ENOMEM;
+    return t;
+}
+
+int gc_init(void) { return api_thread() ? 0 : -1; }
+
+__attribute__((constructor)) static void construct(void)
+{
+    int saved = errno;
+    api_thread();
+    errno = saved;
+}
+
+const char *gc_version(void)
+{
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+    return STRING(GC_SPAN_VERSION_MAJOR) "." STRING(GC_SPAN_VERSION_MINOR) "." STRING(GC_SPAN_VERSION_PATCH);
+}
+
+static char features[256];
+
+static void describe(void)
+{
+    static const char *const levels[] = {"no", "cheap", "full"};
+    snprintf(features, sizeof features,
+             "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=1 sweep=%s reserve=%zuMiB",
+             gc_version(), levels[GC_CHECKS], os_arch_name(), os_name(), stop_signal(),
+             os_cpu_count() > 1 ? "background" : "lazy", arena.max >> 20);
+}
+
+const char *gc_features(void)
+{
+    static pthread_once_t described = PTHREAD_ONCE_INIT;
+    api_thread();
+    pthread_once(&described, describe);
+    return features;
+}

@@ -1,0 +1,83 @@
+/* realloc.c - gc_realloc, gc_reallocarray.
+ * Owns:   nothing. Locks: none.
+ * Keeps:  .kind  the new object is scanned, and collectable, if and only if the old one was
+ * Below:  malloc, find, free.   Above: the program.
+ *
+ * The old object is held by this frame while the new one is allocated: it lies above the boundary and is scanned. */
+#include "api/api.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct old {
+    struct object o;
+    size_t usable; /* bytes from p to the end of what it may use */
+    unsigned flags;
+    bool part; /* of a tiny block */
+};
+
+static void look_up(struct thread *t, const void *p, struct old *old)
+{
+    region_enter(&t->mcache);
+    if (!api_find(t, p, &old->o))
+        api_bad_pointer("gc_realloc", p);
+    const struct mspan *s = old->o.span;
+    old->part = s->spanclass_ == SPANCLASS_TINY;
+    if (!old->part && old->o.base != (uintptr_t)p)
+        api_bad_pointer("gc_realloc", p);
+    old->usable = old->o.base + s->elemsize - (uintptr_t)p;
+    old->flags = (s->scan == SCAN_NONE ? ALLOC_NOSCAN : 0u) | (s->pinned ? ALLOC_PINNED : 0u);
+    region_leave(&t->mcache);
+}
+
+static void *alloc_like(size_t size, unsigned flags)
+{
+    if (flags & ALLOC_PINNED)
+        return api_alloc_slow(size, flags);
+    return flags & ALLOC_NOSCAN ? gc_malloc_noscan(size) : gc_malloc(size);
+}
+
+/* In place while at least half of the object stays used; memory is worth more than the copy below that. */
+static bool fits(const struct old *old, size_t size)
+{
+    return !old->part && size <= old->usable && size >= old->usable / 2;
+}
+
+static void *move(void *p, const struct old *old, size_t size)
+{
+    void *q = alloc_like(size, old->flags);
+    if (!q)
+        return NULL;
+    memcpy(q, p, size < old->usable ? size : old->usable);
+    if (!old->part)
+        gc_free(p);
+    return q;
+}
+
+void *gc_realloc(void *p, size_t size)
+{
+    struct old old;
+    if (!p || api_is_zero_object(p))
+        return gc_malloc(size);
+    struct thread *t = api_thread();
+    if (!t)
+        return NULL;
+    look_up(t, p, &old);
+    if (size == 0) {
+        gc_free(p);
+        return api_zero_object;
+    }
+    void *q = fits(&old, size) ? p : move(p, &old, size);
+    gc_keep_alive(p);
+    return q;
+}
+
+void *gc_reallocarray(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return gc_realloc(p, bytes);
+}

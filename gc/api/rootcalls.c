@@ -1,0 +1,48 @@
+/* rootcalls.c - registering ranges and threads.
+ * Owns: nothing. Locks: ROOTS, WORLD, inside world/. Below: world. Above: the program. */
+#include "api/api.h"
+#include "world/roots.h"
+
+#include <errno.h>
+
+typedef int (*roots_fn)(enum roots_kind kind, uintptr_t lo, uintptr_t hi);
+
+static int change(roots_fn fn, enum roots_kind kind, const void *lo, const void *hi)
+{
+    struct thread *t = api_thread();
+    if (!t)
+        return -1;
+    region_enter(&t->mcache);
+    int e = fn(kind, (uintptr_t)lo, (uintptr_t)hi);
+    region_leave(&t->mcache);
+    if (e == 0)
+        return 0;
+    errno = e;
+    return -1;
+}
+
+int gc_add_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_ADDED, lo, hi); }
+int gc_remove_roots(const void *lo, const void *hi) { return change(roots_remove, ROOTS_ADDED, lo, hi); }
+int gc_exclude_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_EXCLUDED, lo, hi); }
+
+int gc_thread_attach(void)
+{
+    struct thread *t = api_thread();
+    if (!t)
+        return -1;
+    t->attached++;
+    return 0;
+}
+
+/* A thread that pthread_create of the program made stays known: it would be found again by its next call anyway. */
+int gc_thread_detach(void)
+{
+    struct thread *t = thread_self();
+    if (!t || t->attached == 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (--t->attached == 0 && !t->created)
+        thread_unregister();
+    return 0;
+}

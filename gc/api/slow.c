@@ -1,0 +1,112 @@
+/* slow.c - allocation when the fast path has nothing: a new thread, an empty cache, a large object, no memory.
+ * Owns:   nothing.
+ * Locks:  none held while it collects.
+ * Keeps:  .order  collect when due, then take pages; when there are none collect once more, then ask the handler, then
+ *                 fail: the heap is as it was
+ * Below:  mcache, mcentral, pinned, cycle.   Above: malloc.c and every other allocating call. */
+#include "api/api.h"
+#include "cycle/cycle.h"
+#include "heap/heaplive.h"
+#include "heap/pageheap.h"
+#include "heap/pinned.h"
+#include "watch/events.h"
+
+#include <errno.h>
+#include <string.h>
+
+static spanclass class_for(size_t size, unsigned flags)
+{
+    bool noscan = flags & ALLOC_NOSCAN;
+    if (noscan && size < TINY_SIZE && !(flags & ALLOC_PINNED))
+        return SPANCLASS_TINY;
+    size_t least = noscan && size < TINY_SIZE ? TINY_SIZE : size;
+    return spanclass_make(sizeclass_of(least), noscan);
+}
+
+/* A fresh tiny block; the part goes to its front. */
+static void *start_tiny_block(struct mcache *c, uintptr_t block, size_t size)
+{
+    c->tiny_end = block + TINY_SIZE;
+    c->tiny_left = (uint32_t)(TINY_SIZE - size);
+    return (void *)block;
+}
+
+static void *small(struct mcache *c, size_t size, unsigned flags)
+{
+    spanclass spc = class_for(size, flags);
+    void *p = NULL;
+    region_enter(c);
+    if (flags & ALLOC_PINNED)
+        p = pinned_alloc(spc);
+    else if (c->slots[spc].alloc_cache || mcache_refill(c, spc, false))
+        p = mcache_take(&c->slots[spc]);
+    if (p && spc == SPANCLASS_TINY)
+        p = start_tiny_block(c, (uintptr_t)p, size);
+    if (region_leave_quick(c))
+        p = region_park(p);
+    if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
+        memset(p, 0, spanclass_size(spc));
+    return p;
+}
+
+/* Zeroing is outside the region: it takes as long as the object is large. */
+static void *large(struct mcache *c, size_t size, unsigned flags)
+{
+    region_enter(c);
+    struct mspan *s = mcentral_alloc_large(pages_for(size), (size_t)1 << (flags >> ALLOC_ALIGN_SHIFT),
+                                           flags & ALLOC_NOSCAN, flags & ALLOC_PINNED);
+    void *p = s ? (void *)s->base : NULL;
+    if (region_leave_quick(c))
+        p = region_park(p);
+    if (!s)
+        return NULL;
+    if (!(flags & ALLOC_NOSCAN))
+        pageheap_zero(s, mspan_bytes(s));
+    else if (flags & (ALLOC_ZERO | ALLOC_PINNED))
+        pageheap_zero(s, size);
+    return p;
+}
+
+static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
+{
+    void *p = size > SMALL_MAX || flags >> ALLOC_ALIGN_SHIFT ? large(c, size, flags) : small(c, size, flags);
+    events_heap_growth(pageheap_mapped());
+    return p;
+}
+
+static bool fits_address_space(size_t size, unsigned flags)
+{
+    size_t slack = ((size_t)1 << (flags >> ALLOC_ALIGN_SHIFT)) * HEAP_PAGE;
+    return size <= arena.max && slack <= arena.max - size;
+}
+
+static void *alloc_at_boundary(uintptr_t size, uintptr_t flags, struct boundary *at)
+{
+    struct mcache *c = mcache_self;
+    if (heap_collection_due() && api_collections_enabled())
+        cycle_run(at, CYCLE_DUE, true);
+    void *p = try_alloc(c, size, (unsigned)flags);
+    if (p)
+        return p;
+    cycle_run(at, CYCLE_FORCED, true);
+    return try_alloc(c, size, (unsigned)flags);
+}
+
+void *api_alloc_slow(size_t size, unsigned flags)
+{
+    int saved = errno;
+    if (!api_thread())
+        return NULL;
+    if (size == 0)
+        return api_zero_object;
+    void *p = fits_address_space(size, flags) ? boundary_call(alloc_at_boundary, size, flags) : NULL;
+    if (unlikely(!p)) {
+        p = api_out_of_memory(size);
+        if (!p) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+    errno = saved;
+    return p;
+}

@@ -1,0 +1,25 @@
+/* attr.h - what the compiler is told: branch weights, inlining, visibility, sanitizers. */
+#ifndef BASE_ATTR_H
+#define BASE_ATTR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NOINLINE      __attribute__((noinline))
+#define PRINTF(f, a)  __attribute__((format(printf, f, a)))
+
+/* A conservative scan reads whole stacks and data segments, red zones of the sanitizers included. */
+#define NO_SANITIZE __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
+
+/* One pointer of initial-exec thread-local storage is all that the library takes of the static block. */
+#define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+
+static inline size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
+static inline size_t round_down(size_t n, size_t to) { return n & ~(to - 1); }
+static inline bool is_power_of_two(size_t n) { return n && (n & (n - 1)) == 0; }
+
+#endif

@@ -1,0 +1,278 @@
+/* cycle.c - the phases of a collection, in order.
+ * Owns:   the settings, the totals, heap_trigger.
+ * Locks:  CYCLE from the test of the trigger to the end; WORLD while stopped (stop.c).
+ * Keeps:  .swept    marking starts with every span swept: alloc_bits are the truth             (mark_world)
+ *         .flushed  and every mcache empty: a claimed slot is an object                        (mark_world)
+ *         .still    the list of images does not change from its reading to the restart         (os_with_images_still)
+ *         .quiet    between stop and restart nothing here allocates with malloc or uses stdio
+ * Below:  mark, world, sweeper, pacer.   Above: api, watch.   See doc/design/collection.md */
+#include "cycle/cycle.h"
+
+#include "base/check.h"
+#include "cycle/pacer.h"
+#include "cycle/sweeper.h"
+#include "heap/heaplive.h"
+#include "heap/pageheap.h"
+#include "heap/pinned.h"
+#include "heap/sysmem.h"
+#include "mark/checkmark.h"
+#include "mark/rootjobs.h"
+#include "os/os.h"
+#include "world/stop.h"
+
+static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
+static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
+static struct cycle_totals totals;
+static struct marker marker;
+static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
+static _Atomic bool told_failed, told_lost; /* the program was warned once */
+
+struct cycle_hooks cycle_hooks;
+
+static void event(enum gc_event_kind kind, uint64_t value)
+{
+    if (cycle_hooks.event)
+        cycle_hooks.event(kind, (uint32_t)totals.cycles + 1, value);
+}
+
+/* Everything that the library holds and that is no object: the limit leaves the heap the rest. Pages that are free and
+ * with the OS do not count. */
+static uint64_t overhead(void)
+{
+    struct pageheap_stats st;
+    pageheap_read_stats(&st);
+    return sysmem_total() - st.mapped;
+}
+
+static void pace(void)
+{
+    struct pacer_input in = {.live = last_live,
+                             .roots = last_roots,
+                             .overhead = overhead(),
+                             .limit = settings.limit,
+                             .percent = settings.percent};
+    atomic_store_explicit(&heap_trigger, pacer_goal(&in), memory_order_relaxed);
+}
+
+void cycle_init(const struct options *o)
+{
+    settings.percent = o->percent;
+    settings.limit = o->mem_limit;
+    settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
+    totals.start_ns = os_now_ns();
+    pace();
+}
+
+static void mark_roots_and_heap(struct cycle_report *r)
+{
+    marker_init(&marker);
+    for (size_t i = 0; i < rootjobs_count(); i++) {
+        r->roots_scanned += rootjobs_mark(&marker, i);
+        mark_drain(&marker);
+    }
+    event(GC_SPAN_EVENT_ROOTS_DONE, r->roots_scanned);
+    mark_drain(&marker);
+    event(GC_SPAN_EVENT_MARK_DONE, marker.marked_bytes);
+}
+
+static void check_span(struct mspan *s, void *unused)
+{
+    (void)unused;
+    if (mspan_state_of(s) == MSPAN_INUSE) {
+        mspan_check(s);
+        CHECK_ALWAYS(mspan_is_swept(s), "cycle.swept");
+        CHECK_ALWAYS(bits_count(s->gcmark_bits, mspan_words(s)) == 0, "mspan.marked");
+    }
+}
+
+static void check_heap(void)
+{
+    pageheap_check();
+    pageheap_each(check_span, NULL);
+}
+
+static void verify_mark(void)
+{
+    bool skipped;
+    checkmark_run(&skipped);
+    if (skipped)
+        report_line("the verifying second mark was left out: memory for it was refused");
+}
+
+/* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
+static bool mark_world(bool stacks, struct cycle_report *r)
+{
+    CHECK(mcentral_all_swept() && !mcentral_sweeping(), "cycle.swept");
+    thread_flush_all();
+    pinned_flush();
+    if (GC_CHECKS >= 2)
+        check_heap();
+    if (!rootjobs_build(stacks))
+        return false;
+    mark_roots_and_heap(r);
+    if (GC_CHECKS >= 2)
+        verify_mark();
+    mcentral_begin_sweep();
+    last_live = r->live = marker.marked_bytes;
+    last_roots = r->roots_scanned;
+    r->objects_scanned = marker.scanned_bytes;
+    atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);
+    pace();
+    r->goal = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
+    return true;
+}
+
+/* Not again before the heap has grown by as much as a small heap may. */
+static void put_off(void)
+{
+    uint64_t live = atomic_load_explicit(&heap_live, memory_order_relaxed);
+    atomic_store_explicit(&heap_trigger, live + PACER_MINIMUM, memory_order_relaxed);
+}
+
+static void warn_once(_Atomic bool *told, const char *what, const char *then)
+{
+    if (!atomic_exchange_explicit(told, true, memory_order_relaxed))
+        report_warn("%s; %s", what, then);
+}
+
+static void count_pause(const struct cycle_report *r)
+{
+    uint64_t i = totals.cycles % 256;
+    totals.last_end = os_wall_ns();
+    totals.pauses[i] = r->pause;
+    totals.pause_ends[i] = totals.last_end;
+    totals.pause_ns += r->pause;
+    totals.cycles++;
+    totals.forced += r->forced;
+}
+
+struct run {
+    const struct boundary *at;
+    enum cycle_reason reason;
+    bool stacks, done;
+    bool lost_stacks;
+    const char *failed;
+    struct cycle_report report;
+};
+
+/* All signals are blocked, so that no handler of the program runs on the collecting thread. */
+static void collect_stopped(struct run *run)
+{
+    struct cycle_report *r = &run->report;
+    event(GC_SPAN_EVENT_STOP_REQUEST, thread_count);
+    uint64_t t0 = os_now_ns();
+    struct stop_result stop = world_stop(run->at, settings.stop_wait_ns);
+    if (!stop.stopped) {
+        run->failed = "a thread did not stop (it may block the library's signal, see spangc(7))";
+        return;
+    }
+    uint64_t t1 = os_now_ns();
+    r->threads = stop.threads + 1;
+    event(GC_SPAN_EVENT_STOPPED, stop.threads);
+    run->done = mark_world(run->stacks, r);
+    run->lost_stacks = rootjobs_lost_stacks() > 0;
+    uint64_t t2 = os_now_ns();
+    world_start();
+    uint64_t t3 = os_now_ns();
+    r->stop = t1 - t0;
+    r->mark = t2 - t1;
+    r->restart = t3 - t2;
+    r->pause = t3 - t0;
+    if (!run->done)
+        run->failed = "no memory for the list of roots";
+    else
+        event(GC_SPAN_EVENT_RESTARTED, r->pause);
+}
+
+static void collect_locked(struct run *run)
+{
+    sigset_t old;
+    struct cycle_report *r = &run->report;
+    uint64_t cpu = os_thread_cpu_ns();
+    r->start = os_now_ns() - totals.start_ns;
+    r->before = atomic_load_explicit(&heap_live, memory_order_relaxed);
+    r->number = (uint32_t)totals.cycles + 1;
+    r->forced = run->reason == CYCLE_FORCED;
+    event(GC_SPAN_EVENT_CYCLE_START, r->before);
+    sweeper_finish();
+    os_block_signals(&old);
+    collect_stopped(run);
+    os_restore_signals(&old);
+    r->cpu = os_thread_cpu_ns() - cpu;
+    totals.cpu_ns += r->cpu;
+    if (run->done)
+        count_pause(r);
+}
+
+static void run_with_images_still(void *arg)
+{
+    struct run *run = arg;
+    lock_acquire(&cycle_lock);
+    if (run->reason == CYCLE_FORCED || heap_collection_due())
+        collect_locked(run);
+    if (run->failed)
+        put_off();
+    lock_release(&cycle_lock);
+}
+
+bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
+{
+    struct run run = {.at = at, .reason = reason, .stacks = stacks};
+    os_with_images_still(run_with_images_still, &run);
+    if (run.failed)
+        warn_once(&told_failed, run.failed,
+                  "a collection was given up, and memory is not reclaimed until one succeeds");
+    if (!run.done)
+        return false;
+    if (run.lost_stacks)
+        warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
+    if (reason == CYCLE_FORCED)
+        sweeper_finish();
+    else
+        sweeper_wake(run.report.live);
+    if (cycle_hooks.done)
+        cycle_hooks.done(&run.report);
+    event(GC_SPAN_EVENT_SWEEP_DONE, atomic_load_explicit(&heap_live, memory_order_relaxed));
+    return true;
+}
+
+int cycle_set_percent(int percent)
+{
+    lock_acquire(&cycle_lock);
+    int old = settings.percent;
+    settings.percent = percent;
+    pace();
+    lock_release(&cycle_lock);
+    return old;
+}
+
+uint64_t cycle_set_limit(uint64_t limit)
+{
+    lock_acquire(&cycle_lock);
+    uint64_t old = settings.limit;
+    settings.limit = limit;
+    pace();
+    lock_release(&cycle_lock);
+    return old;
+}
+
+int cycle_percent(void)
+{
+    lock_acquire(&cycle_lock);
+    int percent = settings.percent;
+    lock_release(&cycle_lock);
+    return percent;
+}
+
+uint64_t cycle_limit(void)
+{
+    lock_acquire(&cycle_lock);
+    uint64_t limit = settings.limit;
+    lock_release(&cycle_lock);
+    return limit;
+}
+
+void cycle_lock_acquire(void) { lock_acquire(&cycle_lock); }
+void cycle_lock_release(void) { lock_release(&cycle_lock); }
+const struct cycle_totals *cycle_totals(void) { return &totals; }
+uint64_t cycle_stop_wait_ns(void) { return settings.stop_wait_ns; }

@@ -1,0 +1,67 @@
+/* cycle.h - one collection from start to end. */
+#ifndef CYCLE_CYCLE_H
+#define CYCLE_CYCLE_H
+
+#include "base/options.h"
+
+#include <spangc.h>
+
+struct boundary;
+
+enum cycle_reason {
+    CYCLE_DUE,    /* the heap reached its goal; nothing is done if another thread's collection dealt with that */
+    CYCLE_FORCED, /* the program asked, or memory ran out: done in any case, and the sweep is finished */
+};
+
+/* What a collection did, for the trace and the statistics. Times in nanoseconds. */
+struct cycle_report {
+    uint32_t number;
+    bool forced;
+    uint64_t start, stop, mark, restart;     /* when it began; how long each phase took */
+    uint64_t pause, cpu;                     /* world stopped; CPU time of the collecting thread in it */
+    uint64_t before, live, goal;             /* heap bytes */
+    uint64_t objects_scanned, roots_scanned; /* bytes */
+    uint32_t threads;
+};
+
+/* Since the start of the program. Written under the cycle lock. */
+struct cycle_totals {
+    uint64_t cycles, forced, pause_ns, cpu_ns, start_ns;
+    uint64_t last_end;                     /* ns since 1970 */
+    uint64_t pauses[256], pause_ends[256]; /* ring: the newest at (cycles + 255) % 256 */
+};
+
+/* What api/init.c fills in: calls upwards. Any may be NULL. */
+struct cycle_hooks {
+    void (*event)(enum gc_event_kind kind, uint32_t cycle, uint64_t value);
+    void (*done)(const struct cycle_report *r); /* after the cycle, no lock held */
+};
+extern struct cycle_hooks cycle_hooks;
+
+struct cycle_settings {
+    int percent;
+    uint64_t limit;
+    uint64_t stop_wait_ns;
+};
+
+void cycle_init(const struct options *o);
+
+/* Collect. The calling thread is known, holds no lock of ours, is not in a region; it is scanned from the boundary `at`.
+ * With stacks false no stack and no register is looked at. Returns false when nothing was done, or given up. */
+bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks);
+
+/* Set one setting and pace anew; returns the old. */
+int cycle_set_percent(int percent);
+int cycle_percent(void);
+uint64_t cycle_set_limit(uint64_t limit);
+uint64_t cycle_limit(void);
+
+/* A copy of the totals, and keep collections away meanwhile: between the two calls none starts. */
+void cycle_lock_acquire(void);
+void cycle_lock_release(void);
+const struct cycle_totals *cycle_totals(void);
+
+/* The wait that a stop is given. */
+uint64_t cycle_stop_wait_ns(void);
+
+#endif

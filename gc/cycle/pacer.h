@@ -1,0 +1,20 @@
+/* pacer.h - how large the heap may grow before the next collection. Pure arithmetic. */
+#ifndef CYCLE_PACER_H
+#define CYCLE_PACER_H
+
+#include "base/options.h"
+
+struct pacer_input {
+    uint64_t live;     /* bytes of objects that the last mark found */
+    uint64_t roots;    /* bytes of roots that it scanned */
+    uint64_t overhead; /* bytes from the OS that are not objects: metadata, free pages not released */
+    uint64_t limit;    /* the memory limit, or OPTIONS_LIMIT_NONE */
+    int percent;       /* or OPTIONS_PERCENT_OFF */
+};
+
+enum { PACER_MINIMUM = 4 << 20 }; /* the least goal at 100 percent */
+
+/* The heap size at which the next collection starts; UINT64_MAX is never. */
+uint64_t pacer_goal(const struct pacer_input *in);
+
+#endif

@@ -1,0 +1,94 @@
+/* sweeper.c - the background sweeper.
+ * Owns:   one thread, asleep unless a mark just ended.
+ * Locks:  none of its own; each span is swept in a region.
+ * Keeps:  .safe  asleep, the thread is in state SAFE: a stop need not wake it
+ * Below:  mcentral, thread, stop.   Above: cycle.
+ *
+ * Below SWEEPER_LEAST live bytes the allocating threads sweep faster by themselves than another thread wakes up. */
+#include "cycle/sweeper.h"
+
+#include "base/check.h"
+#include "os/os.h"
+#include "os/os_real.h"
+#include "world/region.h"
+#include "world/stop.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+enum { SWEEPER_LEAST = 8 << 20, SWEEPER_STACK = 256 * 1024, SWEEPER_BATCH = 16 };
+
+static bool enabled;
+static _Atomic bool started;
+static _Atomic uint32_t work; /* futex: rises with each mark that gives work */
+
+void sweeper_enable(bool on) { enabled = on && os_cpu_count() > 1; }
+
+static bool sweep_some(struct mcache *c, int n)
+{
+    size_t pages = 0;
+    bool more = true;
+    region_enter(c);
+    while (more && n-- > 0)
+        more = mcentral_sweep_one(&pages);
+    region_leave(c);
+    return more;
+}
+
+static void *sweeper_main(void *unused)
+{
+    (void)unused;
+    struct thread *t = thread_register(true);
+    uint32_t seen = 0;
+    if (!t)
+        return NULL;
+    for (;;) {
+        safe_enter(t);
+        while (atomic_load_explicit(&work, memory_order_acquire) == seen)
+            os_futex_wait(&work, seen, UINT64_MAX);
+        safe_leave(t);
+        seen = atomic_load_explicit(&work, memory_order_acquire);
+        while (sweep_some(&t->mcache, SWEEPER_BATCH))
+            ;
+    }
+}
+
+/* All signals but ours stay blocked in it: the program's handlers never run on a thread of the library. */
+static bool start(void)
+{
+    pthread_attr_t attr;
+    pthread_t id;
+    sigset_t old;
+    if (pthread_attr_init(&attr) != 0)
+        return false;
+    pthread_attr_setstacksize(&attr, SWEEPER_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    os_block_signals_but(stop_signal(), &old);
+    bool ok = os_real_pthread_create(&id, &attr, sweeper_main, NULL) == 0;
+    os_restore_signals(&old);
+    pthread_attr_destroy(&attr);
+    return ok;
+}
+
+void sweeper_wake(uint64_t live)
+{
+    if (!enabled || live < SWEEPER_LEAST)
+        return;
+    if (!atomic_exchange_explicit(&started, true, memory_order_acq_rel) && !start()) {
+        enabled = false; /* without the thread spans are swept when they are needed: nothing is lost but time */
+        return;
+    }
+    atomic_fetch_add_explicit(&work, 1, memory_order_release);
+    os_futex_wake_all(&work);
+}
+
+void sweeper_finish(void)
+{
+    struct mcache *c = mcache_self;
+    while (sweep_some(c, SWEEPER_BATCH))
+        ;
+    while (mcentral_sweeping())
+        sched_yield();
+}
+
+void sweeper_fork_child(void) { atomic_store_explicit(&started, false, memory_order_relaxed); }

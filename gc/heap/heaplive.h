@@ -1,0 +1,25 @@
+/* heaplive.h - how much of the heap is live or handed out since, and when that is reason to collect. */
+#ifndef HEAP_HEAPLIVE_H
+#define HEAP_HEAPLIVE_H
+
+#include "base/attr.h"
+
+#include <stdatomic.h>
+
+/* Bytes found live by the last mark plus all handed to mcaches or allocated as large objects since. A span in an
+ * mcache counts as used up (Go does the same): what is left comes off when the span leaves. */
+extern _Atomic uint64_t heap_live;
+
+/* A collection is due when heap_live reaches this. Written by the pacer, under the cycle lock. */
+extern _Atomic uint64_t heap_trigger;
+
+static inline void heap_live_add(uint64_t n) { atomic_fetch_add_explicit(&heap_live, n, memory_order_relaxed); }
+static inline void heap_live_sub(uint64_t n) { atomic_fetch_sub_explicit(&heap_live, n, memory_order_relaxed); }
+
+static inline bool heap_collection_due(void)
+{
+    return atomic_load_explicit(&heap_live, memory_order_relaxed) >=
+           atomic_load_explicit(&heap_trigger, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* mcache.c - claiming groups of slots, refilling, flushing.
+ * Owns:   the spans in its slots.
+ * Locks:  none; calls mcentral.
+ * Keeps:  .claim  the slots of all groups below groups_done have their alloc bit set, in alloc_cache or handed out,
+ *                 but for those that the owner freed since (`again`)
+ *         .owner  a span in a slot has that mcache as its owner
+ * Below:  mcentral.   Above: api/malloc.c, world (flush). */
+#include "heap/mcache.h"
+
+#include "base/check.h"
+
+struct mcache mcache_none;
+_Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
+
+/* Claim the next group of the slot's span that has a free slot. */
+static bool next_group(struct mcache_slot *sl)
+{
+    struct mspan *s = sl->span;
+    for (size_t w = s->groups_done; w < mspan_words(s); w++) {
+        uint64_t valid = bits_valid(w, s->nelems), unused = ~bits_load(&s->alloc_bits[w]) & valid;
+        if (!unused)
+            continue;
+        bits_store(&s->alloc_bits[w], valid);
+        s->groups_done = (uint32_t)w + 1;
+        sl->group_base = mspan_slot(s, w * WORD_BITS);
+        sl->alloc_cache = unused;
+        return true;
+    }
+    s->groups_done = (uint32_t)mspan_words(s);
+    return false;
+}
+
+/* Slots freed since the span was taken: by other threads, noted in free_bits, and by this one. */
+static bool go_round(struct mcache_slot *sl)
+{
+    struct mspan *s = sl->span;
+    bool again = sl->again;
+    if (atomic_load_explicit(&s->freed, memory_order_relaxed) > 0) {
+        s->alloc_count -= (int32_t)mspan_fold_free(s);
+        again = true;
+    }
+    sl->again = false;
+    if (!again)
+        return false;
+    s->groups_done = 0;
+    return next_group(sl);
+}
+
+/* The claimed slots that were not handed out are free again. */
+static void put_back_claims(struct mcache_slot *sl)
+{
+    struct mspan *s = sl->span;
+    if (sl->alloc_cache) {
+        uint64_t *word = &s->alloc_bits[s->groups_done - 1];
+        bits_store(word, bits_load(word) & ~sl->alloc_cache);
+    }
+}
+
+static void release_span(struct mcache_slot *sl)
+{
+    struct mspan *s = sl->span;
+    put_back_claims(sl);
+    *sl = (struct mcache_slot){0};
+    mcentral_uncache_span(s);
+}
+
+static void hold_span(struct mcache *c, struct mcache_slot *sl, struct mspan *s)
+{
+    *sl = (struct mcache_slot){.span = s, .elemsize = (uint32_t)s->elemsize};
+    s->groups_done = 0;
+    atomic_store_explicit(&s->owner, c, memory_order_release);
+    s->alloc_count -= (int32_t)mspan_fold_free(s);
+}
+
+bool mcache_refill(struct mcache *c, spanclass spc, bool pinned)
+{
+    struct mcache_slot *sl = &c->slots[spc];
+    CHECK(sl->alloc_cache == 0, "mcache.claim");
+    if (sl->span) {
+        if (next_group(sl) || go_round(sl))
+            return true;
+        release_span(sl);
+    }
+    struct mspan *s = mcentral_cache_span(mcentral_get(spc, pinned));
+    if (!s)
+        return false;
+    hold_span(c, sl, s);
+    bool found = next_group(sl);
+    CHECK(found, "mcache.claim");
+    return found;
+}
+
+void mcache_flush(struct mcache *c)
+{
+    for (int spc = 0; spc < SPANCLASS_COUNT; spc++) {
+        if (c->slots[spc].span)
+            release_span(&c->slots[spc]);
+        if (c->frees[spc]) {
+            mcentral_count_frees(mcentral_get((spanclass)spc, false), c->frees[spc]);
+            c->frees[spc] = 0;
+        }
+    }
+    c->tiny_end = 0;
+    c->tiny_left = 0;
+}
+
+enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i)
+{
+    struct mcache_slot *sl = &c->slots[s->spanclass_];
+    CHECK(sl->span == s, "mcache.owner");
+    if (!bits_test(s->alloc_bits, i) || mspan_slot_freed(s, i) || mcache_slot_unused(s, i))
+        return MCACHE_FREED_TWICE;
+    s->alloc_count--;
+    if (i / WORD_BITS + 1 == s->groups_done) {
+        sl->alloc_cache |= bits_mask(i);
+        return MCACHE_FREED;
+    }
+    bits_clear(s->alloc_bits, i);
+    sl->again |= i / WORD_BITS < s->groups_done;
+    return MCACHE_FREED;
+}
+
+bool mcache_slot_unused(const struct mspan *s, size_t i)
+{
+    const struct mcache *c = atomic_load_explicit(&s->owner, memory_order_acquire);
+    if (!c)
+        return false;
+    const struct mcache_slot *sl = &c->slots[s->spanclass_];
+    uint64_t cache = __atomic_load_n(&sl->alloc_cache, __ATOMIC_RELAXED);
+    uintptr_t base = __atomic_load_n(&sl->group_base, __ATOMIC_RELAXED);
+    return base == mspan_slot(s, round_down(i, WORD_BITS)) && (cache & bits_mask(i));
+}

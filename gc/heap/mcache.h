@@ -1,0 +1,59 @@
+/* mcache.h - a thread's own free slots: a span a spanclass, allocated from with no lock and no atomic instruction. */
+#ifndef HEAP_MCACHE_H
+#define HEAP_MCACHE_H
+
+#include "heap/mcentral.h"
+
+/* Go keeps alloc_cache and freeindex in the span; here they are in the cache, so that the fast path loads no span. A
+ * group is the 64 slots of one word of alloc_bits; its free ones are claimed together, their alloc bits set at once,
+ * and put back when the span leaves. Owner thread only, or the collector while the world is stopped. */
+struct mcache_slot {
+    uint64_t alloc_cache; /* bit i: slot i of the current group is free; 0 also without a span */
+    uintptr_t group_base; /* address of the group's slot 0 */
+    struct mspan *span;   /* or NULL */
+    uint32_t elemsize;    /* bytes */
+    uint32_t again;       /* slots of earlier groups were freed by this thread: go round once more */
+};
+
+struct mcache {
+    _Atomic uint8_t busy; /* depth of regions the thread is in: it may not be stopped while > 0. Owner */
+    _Atomic uint8_t
+        stop_pending;   /* a stop came while busy: park on leaving. Set by the signal handler on this thread */
+    uint32_t tiny_left; /* bytes left at the end of the tiny block */
+    uintptr_t tiny_end; /* its end; 0 without one */
+    uint64_t lookups;   /* pointers looked up, for memstats. Owner */
+    struct mcache_slot slots[SPANCLASS_COUNT];
+    uint32_t frees[SPANCLASS_COUNT]; /* objects let go by gc_free and not yet told to the mcentral */
+};
+
+/* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
+ * by the test for an empty alloc_cache that every allocation makes anyway. */
+extern _Thread_local struct mcache *mcache_self INITIAL_EXEC;
+extern struct mcache mcache_none;
+
+/* Take one free slot; the group is not empty. */
+static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl)
+{
+    uint64_t cache = sl->alloc_cache;
+    size_t i = (size_t)__builtin_ctzll(cache);
+    sl->alloc_cache = cache & (cache - 1);
+    return (void *)(sl->group_base + i * sl->elemsize);
+}
+
+/* Make the slot's group not empty: the next group of its span, or another span. False when memory cannot be had. In a
+ * region. */
+bool mcache_refill(struct mcache *c, spanclass spc, bool pinned);
+
+/* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */
+void mcache_flush(struct mcache *c);
+
+enum mcache_free { MCACHE_FREED, MCACHE_FREED_TWICE };
+
+/* gc_free of slot i of a span that this cache holds. In a region. */
+enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i);
+
+/* Whether slot i of a span in an mcache is claimed but not handed out. Exact for the owner; for others, true means a
+ * slot that nobody may hold. */
+bool mcache_slot_unused(const struct mspan *s, size_t i);
+
+#endif

@@ -1,0 +1,70 @@
+/* mcentral.h - the spans of one spanclass that no mcache holds, by how full and whether they are swept. */
+#ifndef HEAP_MCENTRAL_H
+#define HEAP_MCENTRAL_H
+
+#include "base/lock.h"
+#include "heap/sweep.h"
+
+/* Two lists each for spans with a free slot and without: which of the two is the swept one alternates with
+ * heap_sweepgen, so that the end of a mark makes every span unswept without touching one. */
+enum mcentral_list { LIST_NONE, LIST_PARTIAL_0, LIST_PARTIAL_1, LIST_FULL_0, LIST_FULL_1, LIST_KINDS };
+
+struct mcentral {
+    struct lock lock; /* every field below; each span's next, prev and list while it is here */
+    struct mspan *lists[LIST_KINDS];
+    uint64_t mallocs, frees; /* objects, as far as mcaches have told */
+    spanclass spc;
+    bool pinned;
+} __attribute__((aligned(128)));
+
+void mcentral_init(void);
+
+/* The mcentral of a span, and of a class. */
+struct mcentral *mcentral_of(const struct mspan *s);
+struct mcentral *mcentral_get(spanclass spc, bool pinned);
+
+/* A swept span with at least one free slot, in no list; NULL when memory cannot be had. Sweeps for it before it takes
+ * memory from the OS. Called in a region, no lock held. Adds the free slots to heap_live. */
+struct mspan *mcentral_cache_span(struct mcentral *c);
+
+/* Take a span back from its mcache, whose claims are put back already. An empty one goes to the page heap. */
+void mcentral_uncache_span(struct mspan *s);
+
+/* A span of its own for one large object; NULL as above. */
+struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned);
+
+/* Give the pages of a large object back at once. The span is swept. */
+void mcentral_free_large(struct mspan *s);
+
+/* Tell of n objects that gc_free let go. */
+void mcentral_count_frees(struct mcentral *c, uint64_t n);
+
+/* So many slots of a full span have been noted free that it is worth allocating from it again. */
+void mcentral_offer_freed(struct mspan *s);
+
+/* Make sure that a span in use is swept, by sweeping it or by waiting for who does. In a region. False when the span
+ * turned out to hold nothing and is gone. */
+bool mcentral_ensure_swept(struct mspan *s);
+
+/* Sweep some unswept span; false when none is left to begin with. *pages grows by the pages that came free. */
+bool mcentral_sweep_one(size_t *pages);
+
+/* Whether spans are being swept by others at this moment. */
+bool mcentral_sweeping(void);
+
+/* The mark is over: every span is unswept. The world is stopped. */
+void mcentral_begin_sweep(void);
+
+/* Whether sweeping is done, as far as lists tell. */
+bool mcentral_all_swept(void);
+
+/* Every span that holds uncollectable objects. The world is stopped and the caches are flushed. */
+void mcentral_each_pinned(void (*fn)(struct mspan *s, void *arg), void *arg);
+
+/* Objects of the class allocated and freed so far, pinned ones included. */
+void mcentral_read_counts(spanclass spc, uint64_t *mallocs, uint64_t *frees);
+
+void mcentral_fork_acquire(void);
+void mcentral_fork_release(void);
+
+#endif

@@ -1,0 +1,300 @@
+/* pageheap.c - spans out of free runs and back, growth, release.
+ * Owns:   the counters of pages, and struct arena after its start.
+ * Locks:  PAGEHEAP; takes GCBITS and PERSISTENT inside.
+ * Keeps:  .tiles     every mapped page belongs to exactly one run, in use or free             (pageheap_check)
+ *         .counts    inuse + free pages == mapped pages                                       (pageheap_check)
+ *         .sides     a granule that holds a span in use holds spans and free runs of its side only (pageheap_check)
+ *         .zero      a page that is not dirty reads as zeros; a released page is not dirty     (pageheap_zero)
+ *         .released  heap_released is the number of bits set in arena.released                 (pageheap_check)
+ * Below:  pagerun, arena, mspan.   Above: mcentral, large objects.   See doc/design/heap.md */
+#include "heap/pageheap.h"
+
+#include "base/check.h"
+#include "base/lock.h"
+#include "heap/pagerun.h"
+#include "heap/sysmem.h"
+#include "os/os.h"
+#include "os/os_mem.h"
+
+#include <string.h>
+
+static struct lock lock = LOCK_INIT(RANK_PAGEHEAP);
+static uint64_t inuse_pages, released_pages;
+static uint64_t large_mallocs, large_frees, large_malloc_pages, large_free_pages;
+
+bool pageheap_init(uint64_t want, uint64_t max) { return arena_init(want, max); }
+
+static enum heap_side side_of(spanclass spc) { return spanclass_noscan(spc) ? SIDE_NOSCAN : SIDE_SCAN; }
+
+static size_t mapped_pages(void) { return arena_used() >> PAGE_SHIFT; }
+
+/* The free run of whole granules that ends where the mapped part of the arena does. */
+static size_t empty_pages_at_end(void)
+{
+    size_t end = mapped_pages();
+    const struct mspan *s = end ? arena.spans[end - 1] : NULL;
+    return s && mspan_state_of(s) == MSPAN_FREE && s->side == SIDE_EMPTY ? s->npages : 0;
+}
+
+static bool grow(size_t npages)
+{
+    size_t have = empty_pages_at_end(), page = mapped_pages();
+    struct mspan *s = pagerun_record_new();
+    if (!s)
+        return false;
+    size_t more = round_up(npages, GRANULE_PAGES) - have;
+    if (!arena_grow(more << PAGE_SHIFT)) {
+        pagerun_record_free(s);
+        return false;
+    }
+    pagerun_describe(s, page, more, SIDE_EMPTY, os_now_ns());
+    pagerun_insert(s);
+    return true;
+}
+
+/* A run with room for the request, out of its pool and on the side that will use it. */
+static struct mspan *take_run(size_t room, enum heap_side side, struct mspan *spare, bool *used_spare)
+{
+    struct mspan *s = pagerun_find(side, room);
+    if (s) {
+        pagerun_remove(s);
+        return s;
+    }
+    s = pagerun_find(SIDE_EMPTY, round_up(room, GRANULE_PAGES));
+    if (!s)
+        return NULL;
+    pagerun_remove(s);
+    size_t page = arena_page(s->base), take = round_up(room, GRANULE_PAGES), all = s->npages;
+    uint64_t since = s->unused_since;
+    pagerun_describe(s, page, take, side, since);
+    if (take < all) {
+        pagerun_describe(spare, page + take, all - take, SIDE_EMPTY, since);
+        pagerun_insert(spare);
+        *used_spare = true;
+    }
+    return s;
+}
+
+/* Cut [page + skip, + npages) out of run s; what is left over in front and behind goes back. */
+static void trim(struct mspan *s, size_t skip, size_t npages, struct mspan *front, struct mspan *tail)
+{
+    size_t page = arena_page(s->base), all = s->npages;
+    enum heap_side side = (enum heap_side)s->side;
+    uint64_t since = s->unused_since;
+    s->base = arena_address(page + skip);
+    s->npages = (uint32_t)npages;
+    atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_relaxed);
+    /* The pages of s must look in use to the coalescing of its leftovers. */
+    arena_set_span(page + skip, s);
+    arena_set_span(page + skip + npages - 1, s);
+    if (skip > 0) {
+        pagerun_describe(front, page, skip, side, since);
+        pagerun_insert(front);
+    } else {
+        pagerun_record_free(front);
+    }
+    if (skip + npages < all) {
+        pagerun_describe(tail, page + skip + npages, all - skip - npages, side, since);
+        pagerun_insert(tail);
+    } else {
+        pagerun_record_free(tail);
+    }
+}
+
+static size_t skip_to_align(const struct mspan *s, size_t align_pages)
+{
+    uintptr_t at = round_up(s->base, align_pages << PAGE_SHIFT);
+    return (at - s->base) >> PAGE_SHIFT;
+}
+
+/* Pages for the request as a run in state DEAD, or NULL. The three spares are always used or freed. */
+static struct mspan *cut_run(const struct pageheap_request *rq, struct mspan *spare[3])
+{
+    size_t room = rq->npages + rq->align_pages - 1;
+    bool used = false;
+    struct mspan *s = take_run(room, side_of(rq->spc), spare[2], &used);
+    if (!s && rq->may_grow && grow(room))
+        s = take_run(room, side_of(rq->spc), spare[2], &used);
+    if (!used)
+        pagerun_record_free(spare[2]);
+    if (s) {
+        trim(s, skip_to_align(s, rq->align_pages), rq->npages, spare[0], spare[1]);
+    } else {
+        pagerun_record_free(spare[0]);
+        pagerun_record_free(spare[1]);
+    }
+    return s;
+}
+
+static bool spare_records(struct mspan *spare[3])
+{
+    for (int i = 0; i < 3; i++) {
+        spare[i] = pagerun_record_new();
+        if (!spare[i]) {
+            while (i-- > 0)
+                pagerun_record_free(spare[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The run's pages are somebody's from here on: what was released is taken back. */
+static void account_use(const struct mspan *s)
+{
+    size_t page = arena_page(s->base), back = bits_count_range(arena.released, page, page + s->npages);
+    if (back > 0)
+        bits_clear_range(arena.released, page, page + s->npages);
+    released_pages -= back;
+    inuse_pages += s->npages;
+    if (mspan_is_large(s)) {
+        large_mallocs++;
+        large_malloc_pages += s->npages;
+    }
+}
+
+static void give_back(struct mspan *s, enum heap_side side)
+{
+    pagerun_describe(s, arena_page(s->base), s->npages, side, os_now_ns());
+    pagerun_insert(s);
+}
+
+struct mspan *pageheap_alloc(const struct pageheap_request *rq)
+{
+    struct mspan *spare[3], *s = NULL;
+    lock_acquire(&lock);
+    if (rq->npages + rq->align_pages < UINT32_MAX && spare_records(spare))
+        s = cut_run(rq, spare);
+    if (s && !mspan_init_objects(s, rq->spc, rq->pinned)) {
+        give_back(s, side_of(rq->spc));
+        s = NULL;
+    }
+    if (s) {
+        account_use(s);
+        for (size_t i = 0, page = arena_page(s->base); i < s->npages; i++)
+            arena_set_span(page + i, s);
+        atomic_store_explicit(&s->state, MSPAN_INUSE, memory_order_release);
+    }
+    lock_release(&lock);
+    return s;
+}
+
+void pageheap_free(struct mspan *s)
+{
+    lock_acquire(&lock);
+    CHECK(mspan_state_of(s) == MSPAN_INUSE, "mspan.state");
+    size_t page = arena_page(s->base);
+    inuse_pages -= s->npages;
+    if (mspan_is_large(s)) {
+        large_frees++;
+        large_free_pages += s->npages;
+    }
+    atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_release);
+    mspan_drop_objects(s);
+    bits_set_range(arena.dirty, page, page + s->npages);
+    give_back(s, side_of(s->spanclass_));
+    lock_release(&lock);
+}
+
+void pageheap_zero(const struct mspan *s, size_t n)
+{
+    size_t first = arena_page(s->base), end = first + pages_for(n);
+    for (size_t lo = first; lo < end;) {
+        lo = bits_next(arena.dirty, lo, end, true);
+        size_t hi = bits_next(arena.dirty, lo, end, false);
+        if (lo < hi)
+            memset((void *)arena_address(lo), 0, (hi - lo) << PAGE_SHIFT);
+        lo = hi;
+    }
+}
+
+/* Release the pages of one free run that the OS has not got yet; returns how many. */
+static size_t release_run(struct mspan *s)
+{
+    size_t page = arena_page(s->base), end = page + s->npages, n = 0;
+    for (size_t lo = page; lo < end;) {
+        lo = bits_next(arena.released, lo, end, false);
+        size_t hi = bits_next(arena.released, lo, end, true);
+        if (lo < hi && os_release((void *)arena_address(lo), (hi - lo) << PAGE_SHIFT)) {
+            bits_set_range(arena.released, lo, hi);
+            bits_clear_range(arena.dirty, lo, hi);
+            n += hi - lo;
+        }
+        lo = hi;
+    }
+    s->released_pages += (uint32_t)n;
+    return n;
+}
+
+static void release_if_free(struct mspan *s, void *arg)
+{
+    size_t *n = arg;
+    if (mspan_state_of(s) == MSPAN_FREE)
+        *n += release_run(s);
+}
+
+size_t pageheap_release_all(void)
+{
+    size_t n = 0;
+    lock_acquire(&lock);
+    pageheap_each(release_if_free, &n);
+    released_pages += n;
+    lock_release(&lock);
+    return n << PAGE_SHIFT;
+}
+
+void pageheap_read_stats(struct pageheap_stats *st)
+{
+    lock_acquire(&lock);
+    st->mapped = (uint64_t)mapped_pages() << PAGE_SHIFT;
+    st->inuse = inuse_pages << PAGE_SHIFT;
+    st->released = released_pages << PAGE_SHIFT;
+    st->large_mallocs = large_mallocs;
+    st->large_frees = large_frees;
+    st->large_malloc_bytes = large_malloc_pages << PAGE_SHIFT;
+    st->large_free_bytes = large_free_pages << PAGE_SHIFT;
+    st->span_records = pagerun_record_bytes();
+    lock_release(&lock);
+}
+
+uint64_t pageheap_mapped(void) { return arena_used(); }
+
+void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg)
+{
+    for (size_t page = 0; page < mapped_pages();) {
+        struct mspan *s = arena.spans[page];
+        page += s->npages;
+        fn(s, arg);
+    }
+}
+
+struct tally {
+    size_t inuse, free, next;
+    const struct mspan *last;
+};
+
+static void tally_run(struct mspan *s, void *arg)
+{
+    struct tally *t = arg;
+    size_t page = arena_page(s->base);
+    CHECK_ALWAYS(page == t->next, "pageheap.tiles");
+    t->next = page + s->npages;
+    bool inuse = mspan_state_of(s) == MSPAN_INUSE;
+    *(inuse ? &t->inuse : &t->free) += s->npages;
+    if (inuse && t->last && arena_page(mspan_limit(t->last) - 1) / GRANULE_PAGES == page / GRANULE_PAGES)
+        CHECK_ALWAYS(side_of(t->last->spanclass_) == side_of(s->spanclass_), "pageheap.sides");
+    if (inuse)
+        t->last = s;
+}
+
+void pageheap_check(void)
+{
+    struct tally t = {0};
+    pageheap_each(tally_run, &t);
+    CHECK_ALWAYS(t.next == mapped_pages(), "pageheap.tiles");
+    CHECK_ALWAYS(t.inuse == inuse_pages && t.free == pagerun_check(), "pageheap.counts");
+    CHECK_ALWAYS(released_pages == bits_count_range(arena.released, 0, mapped_pages()), "pageheap.released");
+}
+
+void pageheap_fork_acquire(void) { lock_acquire(&lock); }
+void pageheap_fork_release(void) { lock_release(&lock); }

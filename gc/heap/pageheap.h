@@ -1,0 +1,53 @@
+/* pageheap.h - pages: free runs, spans made of them, growth, and giving memory back. */
+#ifndef HEAP_PAGEHEAP_H
+#define HEAP_PAGEHEAP_H
+
+#include "heap/mspan.h"
+
+enum { LIST_PAGES = 128 }; /* runs of fewer pages are in lists by length, longer ones in a treap */
+
+struct pageheap_stats {
+    uint64_t mapped, inuse, released;    /* bytes; mapped - inuse is free */
+    uint64_t large_mallocs, large_frees; /* objects */
+    uint64_t large_malloc_bytes, large_free_bytes;
+    uint64_t span_records; /* bytes of span records in use */
+};
+
+/* Address space for the heap; false when there is none. */
+bool pageheap_init(uint64_t want, uint64_t max);
+
+struct pageheap_request {
+    size_t npages;
+    size_t align_pages; /* the span starts at a multiple of so many pages; a power of two, usually 1 */
+    spanclass spc;
+    bool pinned;
+    bool may_grow; /* take memory from the OS if no free run fits */
+};
+
+/* A span cut into objects, in no list; NULL when no run fits and none may or can be had. */
+struct mspan *pageheap_alloc(const struct pageheap_request *rq);
+
+/* The pages of a span in use, in no list and holding no object, become free. */
+void pageheap_free(struct mspan *s);
+
+/* Fill with zeros what is not known to be zero among the first n bytes of a span that was just allocated. */
+void pageheap_zero(const struct mspan *s, size_t n);
+
+/* Give the memory of every free run back to the OS; returns the bytes that it had not got yet. */
+size_t pageheap_release_all(void);
+
+void pageheap_read_stats(struct pageheap_stats *st);
+
+/* Bytes mapped so far: rises when the heap grows. */
+uint64_t pageheap_mapped(void);
+
+/* Every run of pages in order of address, in use or free. The world is stopped, or the lock is held. */
+void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg);
+
+/* Aborts when the free runs, the page table and the counters do not agree. The world is stopped. */
+void pageheap_check(void);
+
+void pageheap_fork_acquire(void);
+void pageheap_fork_release(void);
+
+#endif

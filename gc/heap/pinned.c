@@ -1,0 +1,37 @@
+/* pinned.c - one mcache that all threads share, over mcentrals of pinned spans.
+ * Owns:   that cache.
+ * Locks:  PINNED; takes those of mcentral and below inside.
+ * Keeps:  .apart  a pinned span holds pinned objects only: marking takes every slot of it as a root  (rootjobs)
+ * Below:  mcache, persistentalloc.   Above: api/uncollectable.c. */
+#include "heap/pinned.h"
+
+#include "heap/persistentalloc.h"
+
+static struct lock lock = LOCK_INIT(RANK_PINNED);
+static struct mcache *cache; /* not in static memory, which is scanned */
+
+static bool make_cache(void)
+{
+    if (!cache)
+        cache = persistentalloc(sizeof *cache, _Alignof(struct mcache), SYS_MCACHE);
+    return cache;
+}
+
+void *pinned_alloc(spanclass spc)
+{
+    void *p = NULL;
+    lock_acquire(&lock);
+    if (make_cache() && (cache->slots[spc].alloc_cache || mcache_refill(cache, spc, true)))
+        p = mcache_take(&cache->slots[spc]);
+    lock_release(&lock);
+    return p;
+}
+
+void pinned_flush(void)
+{
+    if (cache)
+        mcache_flush(cache);
+}
+
+void pinned_fork_acquire(void) { lock_acquire(&lock); }
+void pinned_fork_release(void) { lock_release(&lock); }

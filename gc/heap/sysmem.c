@@ -1,0 +1,63 @@
+/* sysmem.c - accounting over os_mem: what is taken, for what.
+ * Owns:   one counter a kind, and the frozen flag.
+ * Locks:  none; counters are atomic, relaxed: they are sums, nothing is published through them.
+ * Keeps:  .sum  sys is the sum of the kinds, because every byte enters and leaves by this file
+ * Below:  os_mem.   Above: persistentalloc, arena, work buffers. */
+#include "heap/sysmem.h"
+
+#include "base/check.h"
+#include "os/os_mem.h"
+
+static _Atomic uint64_t bytes[SYS_KINDS];
+static _Atomic bool frozen;
+
+static void add(enum sys_kind kind, uint64_t n) { atomic_fetch_add_explicit(&bytes[kind], n, memory_order_relaxed); }
+
+static void sub(enum sys_kind kind, uint64_t n)
+{
+    uint64_t old = atomic_fetch_sub_explicit(&bytes[kind], n, memory_order_relaxed);
+    CHECK(old >= n, "sysmem.sum");
+}
+
+void *sysmem_alloc(size_t n, enum sys_kind kind)
+{
+    void *p = os_alloc(n);
+    if (p)
+        add(kind, n);
+    return p;
+}
+
+void sysmem_free(void *p, size_t n, enum sys_kind kind)
+{
+    os_free(p, n);
+    sub(kind, n);
+}
+
+bool sysmem_map(void *p, size_t n, enum sys_kind kind)
+{
+    if (kind == SYS_HEAP && sysmem_frozen())
+        return false;
+    if (!os_map(p, n))
+        return false;
+    add(kind, n);
+    return true;
+}
+
+void sysmem_move(size_t n, enum sys_kind from, enum sys_kind to)
+{
+    sub(from, n);
+    add(to, n);
+}
+
+uint64_t sysmem_bytes(enum sys_kind kind) { return atomic_load_explicit(&bytes[kind], memory_order_relaxed); }
+
+uint64_t sysmem_total(void)
+{
+    uint64_t sum = 0;
+    for (int k = 0; k < SYS_KINDS; k++)
+        sum += sysmem_bytes((enum sys_kind)k);
+    return sum;
+}
+
+bool sysmem_set_frozen(bool f) { return atomic_exchange_explicit(&frozen, f, memory_order_relaxed); }
+bool sysmem_frozen(void) { return atomic_load_explicit(&frozen, memory_order_relaxed); }

@@ -1,0 +1,28 @@
+/* sysmem.h - memory from the OS, counted by what it is for. The counters sum to `sys` in memstats. */
+#ifndef HEAP_SYSMEM_H
+#define HEAP_SYSMEM_H
+
+#include "base/attr.h"
+
+#include <stdatomic.h>
+
+enum sys_kind { SYS_HEAP, SYS_STACK, SYS_MSPAN, SYS_MCACHE, SYS_BUCKHASH, SYS_GC, SYS_OTHER, SYS_KINDS };
+
+/* Fresh zeroed memory, whole OS pages; NULL on failure. */
+void *sysmem_alloc(size_t n, enum sys_kind kind);
+void sysmem_free(void *p, size_t n, enum sys_kind kind);
+
+/* Make reserved memory usable. */
+bool sysmem_map(void *p, size_t n, enum sys_kind kind);
+
+/* Memory counted as one kind is now used for another. */
+void sysmem_move(size_t n, enum sys_kind from, enum sys_kind to);
+
+uint64_t sysmem_bytes(enum sys_kind kind);
+uint64_t sysmem_total(void);
+
+/* While frozen, SYS_HEAP memory is refused as if the OS had. Returns the old value. */
+bool sysmem_set_frozen(bool frozen);
+bool sysmem_frozen(void);
+
+#endif

@@ -1,0 +1,148 @@
+# gc/: the collector. Every file is named here; tests/meta/layers.sh sees to that.
+
+# Everything but the memory side of the operating system. Objects are compiled once and linked into the library, into
+# the static archive and into the tests that look inside.
+GC_SOURCES = \
+	%D%/base/attr.h \
+	%D%/base/bits.h \
+	%D%/base/check.h \
+	%D%/base/lock.c \
+	%D%/base/lock.h \
+	%D%/base/options.c \
+	%D%/base/options.def \
+	%D%/base/options.h \
+	%D%/base/report.c \
+	%D%/base/report.h \
+	%D%/os/os.h \
+	%D%/os/os_image_linux.c \
+	%D%/os/os_machine_linux.c \
+	%D%/os/os_mem.h \
+	%D%/os/os_real.c \
+	%D%/os/os_real.h \
+	%D%/os/os_thread_linux.c \
+	%D%/heap/arena.c \
+	%D%/heap/arena.h \
+	%D%/heap/fixalloc.c \
+	%D%/heap/fixalloc.h \
+	%D%/heap/gcbits.c \
+	%D%/heap/gcbits.h \
+	%D%/heap/heaplive.c \
+	%D%/heap/heaplive.h \
+	%D%/heap/mcache.c \
+	%D%/heap/mcache.h \
+	%D%/heap/mcentral.c \
+	%D%/heap/mcentral.h \
+	%D%/heap/mspan.c \
+	%D%/heap/mspan.h \
+	%D%/heap/pageheap.c \
+	%D%/heap/pageheap.h \
+	%D%/heap/pagerun.c \
+	%D%/heap/pagerun.h \
+	%D%/heap/persistentalloc.c \
+	%D%/heap/persistentalloc.h \
+	%D%/heap/pinned.c \
+	%D%/heap/pinned.h \
+	%D%/heap/sizeclass.h \
+	%D%/heap/sizeclass_tables.h \
+	%D%/heap/sweep.c \
+	%D%/heap/sweep.h \
+	%D%/heap/sysmem.c \
+	%D%/heap/sysmem.h \
+	%D%/heap/treap.c \
+	%D%/heap/treap.h \
+	%D%/world/boundary.h \
+	%D%/world/region.h \
+	%D%/world/roots.c \
+	%D%/world/roots.h \
+	%D%/world/stop.c \
+	%D%/world/stop.h \
+	%D%/world/thread.c \
+	%D%/world/thread.h \
+	%D%/mark/checkmark.c \
+	%D%/mark/checkmark.h \
+	%D%/mark/find_object.h \
+	%D%/mark/rootjobs.c \
+	%D%/mark/rootjobs.h \
+	%D%/mark/scan.c \
+	%D%/mark/scan.h \
+	%D%/mark/workbuf.c \
+	%D%/mark/workbuf.h \
+	%D%/cycle/cycle.c \
+	%D%/cycle/cycle.h \
+	%D%/cycle/pacer.c \
+	%D%/cycle/pacer.h \
+	%D%/cycle/sweeper.c \
+	%D%/cycle/sweeper.h \
+	%D%/watch/events.c \
+	%D%/watch/events.h \
+	%D%/watch/memstats.c \
+	%D%/watch/memstats.h \
+	%D%/watch/trace.c \
+	%D%/watch/trace.h \
+	%D%/api/aligned.c \
+	%D%/api/api.h \
+	%D%/api/ask.c \
+	%D%/api/collect.c \
+	%D%/api/find.c \
+	%D%/api/fork.c \
+	%D%/api/fork.h \
+	%D%/api/free.c \
+	%D%/api/init.c \
+	%D%/api/malloc.c \
+	%D%/api/oom.c \
+	%D%/api/realloc.c \
+	%D%/api/rootcalls.c \
+	%D%/api/settings.c \
+	%D%/api/slow.c \
+	%D%/api/stats.c \
+	%D%/api/string.c \
+	%D%/api/uncollectable.c \
+	%D%/api/wrap.c
+
+# What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
+if ARCH_X86_64
+GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/world/boundary_frame_x86_64.c %D%/world/boundary_x86_64.S
+else
+GC_SOURCES += %D%/os/os_cpu_generic.c %D%/world/boundary_generic.c
+endif
+
+GC_OS_MEM = %D%/os/os_mem_linux.c
+GC_OS_MEM_NULL = %D%/os/os_mem_null.c %D%/os/os_mem_null.h
+
+EXTRA_DIST += %D%/LAYERS %D%/wrapped tools/mkmap.awk
+
+# The shared library.
+lib_LTLIBRARIES += libspangc.la
+libspangc_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM)
+libspangc_la_LIBADD = $(UNWIND_LIBS)
+libspangc_la_LDFLAGS = $(GC_LDFLAGS) -shared -version-info $(LT_VERSION_INFO) -no-undefined $(SO_LDFLAGS) \
+	-Wl,--version-script=%D%/spangc.map
+EXTRA_libspangc_la_DEPENDENCIES = %D%/spangc.map
+
+CLEANFILES += %D%/spangc.map
+%D%/spangc.map: %D%/wrapped include/spangc.h tools/mkmap.awk
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(top_srcdir)/tools/mkmap.awk \
+	  $(top_srcdir)/%D%/wrapped $(top_srcdir)/include/spangc.h >$@.tmp && mv $@.tmp $@
+
+# The static archive: one relocatable object in which only the public names are global, so that a program may have a
+# treap_insert of its own.
+if BUILD_STATIC
+staticlibdir = $(libdir)
+staticlib_DATA = libspangc.a
+CLEANFILES += libspangc.a %D%/spangc-all.o
+libspangc.a: $(libspangc_la_OBJECTS)
+	$(AM_V_GEN)rm -f $@ && \
+	$(LD) -r -o %D%/spangc-all.o $(libspangc_la_OBJECTS:.lo=.o) && \
+	$(OBJCOPY) --localize-hidden %D%/spangc-all.o && \
+	$(AR) cr $@ %D%/spangc-all.o && \
+	$(RANLIB) $@
+endif
+
+# The same objects with nothing hidden, for tests: on the real operating system, and on one that is simulated.
+check_LTLIBRARIES += libspangc-core.la libspangc-nullos.la
+libspangc_core_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM)
+libspangc_core_la_LIBADD = $(UNWIND_LIBS)
+libspangc_nullos_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM_NULL)
+libspangc_nullos_la_LIBADD = $(UNWIND_LIBS)
+
+pkgconfig_DATA += %D%/spangc.pc

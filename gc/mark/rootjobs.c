@@ -1,0 +1,181 @@
+/* rootjobs.c - every place that the collector looks for pointers, as ranges.
+ * Owns:   the list of jobs, kept from cycle to cycle.
+ * Locks:  none; the world is stopped and the list of images is still.
+ * Keeps:  .all   a listed thread that is not ours contributes its registers and its stack from SP up
+ * Below:  scan, world, os.   Above: cycle, checkmark. */
+#include "mark/rootjobs.h"
+
+#include "base/check.h"
+#include "heap/sysmem.h"
+#include "os/os.h"
+#include "os/os_mem.h"
+#include "world/boundary.h"
+#include "world/roots.h"
+#include "world/thread.h"
+
+#include <string.h>
+
+static struct {
+    struct root_job *at;
+    size_t n, bytes;
+    bool failed;
+    uint32_t lost;
+} jobs;
+
+static bool make_room(void)
+{
+    if ((jobs.n + 1) * sizeof *jobs.at <= jobs.bytes)
+        return true;
+    size_t bytes = jobs.bytes ? jobs.bytes * 2 : os_page_size();
+    struct root_job *more = sysmem_alloc(bytes, SYS_GC);
+    if (!more)
+        return false;
+    if (jobs.bytes) {
+        memcpy(more, jobs.at, jobs.n * sizeof *jobs.at);
+        sysmem_free(jobs.at, jobs.bytes, SYS_GC);
+    }
+    jobs.at = more;
+    jobs.bytes = bytes;
+    return true;
+}
+
+static void add(struct root_job job)
+{
+    if (make_room())
+        jobs.at[jobs.n++] = job;
+    else
+        jobs.failed = true;
+}
+
+static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    (void)unused;
+    add((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
+}
+
+static void add_segment(uintptr_t lo, uintptr_t hi, void *unused) { roots_each_included(lo, hi, add_data, unused); }
+
+static void add_registered(void)
+{
+    size_t n;
+    const struct roots_range *r = roots_ranges(ROOTS_ADDED, &n);
+    for (size_t i = 0; i < n; i++)
+        add((struct root_job){.kind = ROOT_REGISTERED, .lo = r[i].lo, .hi = r[i].hi});
+}
+
+static void add_pinned(struct mspan *s, void *unused)
+{
+    (void)unused;
+    add((struct root_job){.kind = ROOT_PINNED, .span = s});
+}
+
+static void add_thread_range(const struct thread *t, enum root_kind kind, uintptr_t lo, uintptr_t hi)
+{
+    if (lo < hi)
+        add((struct root_job){.kind = kind, .lo = lo, .hi = hi, .tid = t->tid});
+}
+
+/* The thread runs elsewhere, on an alternate stack say, and where it left its own stack is not known: all of that
+ * stack that is in memory. What was never touched holds nothing, and may not be touched now. */
+static void add_resident_stack(const struct thread *t)
+{
+    enum { BATCH = 64 };
+    unsigned char resident[BATCH];
+    size_t page = os_page_size();
+    for (uintptr_t p = round_down(t->stack_lo, page); p < t->stack_hi; p += BATCH * page) {
+        size_t n = round_up(t->stack_hi - p, page) / page;
+        n = n < BATCH ? n : BATCH;
+        for (size_t i = 0; i < n; i++) {
+            uintptr_t lo = p + i * page;
+            if (os_resident(lo, page, &resident[i]) && resident[i])
+                add_thread_range(t, ROOT_STACK, lo, lo + page < t->stack_hi ? lo + page : t->stack_hi);
+        }
+    }
+}
+
+/* The stack from sp on; other: the part in use of an alternate stack that sp lies on. */
+static void add_stack(const struct thread *t, uintptr_t sp, struct os_range other)
+{
+    if (sp >= t->stack_lo && sp < t->stack_hi) {
+        add_thread_range(t, ROOT_STACK, sp, t->stack_hi);
+        return;
+    }
+    if (other.lo == other.hi)
+        jobs.lost++;
+    add_thread_range(t, ROOT_STACK, other.lo, other.hi);
+    add_resident_stack(t);
+}
+
+static void add_interrupted(const struct thread *t)
+{
+    struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
+    add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
+    add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
+    add_stack(t, os_context_stack(t->context), os_context_altstack(t->context));
+}
+
+static void add_at_boundary(const struct thread *t)
+{
+    uintptr_t lo, hi;
+    boundary_registers(t->boundary, &lo, &hi);
+    add_thread_range(t, ROOT_REGISTERS, lo, hi);
+    add_stack(t, boundary_stack(t->boundary), (struct os_range){t->other_lo, t->other_hi});
+}
+
+static void add_threads(void)
+{
+    for (const struct thread *t = thread_list; t; t = t->next) {
+        if (t->internal)
+            continue;
+        CHECK(t->context || t->boundary, "rootjobs.all");
+        if (t->context)
+            add_interrupted(t);
+        else
+            add_at_boundary(t);
+    }
+}
+
+bool rootjobs_build(bool stacks)
+{
+    jobs.n = 0;
+    jobs.failed = false;
+    jobs.lost = 0;
+    os_each_segment(add_segment, NULL);
+    add_registered();
+    mcentral_each_pinned(add_pinned, NULL);
+    if (stacks)
+        add_threads();
+    return !jobs.failed;
+}
+
+size_t rootjobs_count(void) { return jobs.n; }
+const struct root_job *rootjobs_at(size_t i) { return &jobs.at[i]; }
+uint32_t rootjobs_lost_stacks(void) { return jobs.lost; }
+
+const char *root_kind_name(enum root_kind kind)
+{
+    static const char *const names[] = {"data", "registered range", "stack", "registers", "uncollectable object"};
+    return names[kind];
+}
+
+void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, void *arg), void *arg)
+{
+    struct mspan *s = job->span;
+    for (size_t i = bits_next(s->alloc_bits, 0, s->nelems, true); i < s->nelems;
+         i = bits_next(s->alloc_bits, i + 1, s->nelems, true))
+        if (!mspan_slot_freed(s, i))
+            fn((struct ref){s, i}, arg);
+}
+
+static void mark_pinned(struct ref r, void *m) { mark_object(m, r); }
+
+uint64_t rootjobs_mark(struct marker *m, size_t i)
+{
+    const struct root_job *job = &jobs.at[i];
+    if (job->kind == ROOT_PINNED) {
+        rootjobs_each_pinned(job, mark_pinned, m);
+        return 0;
+    }
+    mark_roots(m, job->lo, job->hi, job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
+    return job->hi - job->lo;
+}

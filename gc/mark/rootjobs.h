@@ -1,0 +1,39 @@
+/* rootjobs.h - where marking starts: a list of numbered jobs, made while the world is stopped. */
+#ifndef MARK_ROOTJOBS_H
+#define MARK_ROOTJOBS_H
+
+#include "mark/scan.h"
+
+enum root_kind {
+    ROOT_DATA,       /* writable data of the program or of a library */
+    ROOT_REGISTERED, /* gc_add_roots */
+    ROOT_STACK,
+    ROOT_REGISTERS,
+    ROOT_PINNED /* uncollectable objects of one span */
+};
+
+struct root_job {
+    enum root_kind kind;
+    uintptr_t lo, hi;   /* words to read; not for ROOT_PINNED */
+    struct mspan *span; /* ROOT_PINNED */
+    int tid;            /* ROOT_STACK, ROOT_REGISTERS */
+};
+
+/* Make the list anew; only inside os_with_images_still, the world stopped. With stacks false, stacks and registers are
+ * left out. False when memory for the list cannot be had. */
+bool rootjobs_build(bool stacks);
+
+size_t rootjobs_count(void);
+const struct root_job *rootjobs_at(size_t i);
+const char *root_kind_name(enum root_kind kind);
+
+/* Mark what one job refers to; returns the bytes it read. */
+uint64_t rootjobs_mark(struct marker *m, size_t i);
+
+/* Calls fn with every object that a ROOT_PINNED job holds. */
+void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, void *arg), void *arg);
+
+/* How many stacks had an SP that lies on no stack known of the thread, in the last list. */
+uint32_t rootjobs_lost_stacks(void);
+
+#endif

@@ -1,0 +1,53 @@
+/* workbuf.h - the grey objects of one marker: found, not yet scanned. A stack in chained blocks. */
+#ifndef MARK_WORKBUF_H
+#define MARK_WORKBUF_H
+
+#include "base/attr.h"
+
+/* Bytes [base, base + n) still to be scanned: an object, or what is left of a large one. */
+struct grey {
+    uintptr_t base;
+    size_t n;
+};
+
+enum { WORKBUF_BYTES = 4096, WORKBUF_SLAB = 64 * 1024 };
+
+struct workbuf {
+    struct workbuf *below;
+    size_t n;
+    struct grey items[(WORKBUF_BYTES - 2 * sizeof(void *)) / sizeof(struct grey)];
+};
+
+/* One marker's. `overflowed`: a push failed for want of memory; its object is marked and must be found again. */
+struct workstack {
+    struct workbuf *top;
+    bool overflowed;
+};
+
+bool workstack_grow(struct workstack *w);
+void workstack_shrink(struct workstack *w);
+
+static ALWAYS_INLINE void workstack_push(struct workstack *w, struct grey g)
+{
+    enum { CAPACITY = sizeof w->top->items / sizeof *w->top->items };
+    if (unlikely(!w->top || w->top->n == CAPACITY) && !workstack_grow(w)) {
+        w->overflowed = true;
+        return;
+    }
+    w->top->items[w->top->n++] = g;
+}
+
+static ALWAYS_INLINE bool workstack_pop(struct workstack *w, struct grey *g)
+{
+    if (!w->top)
+        return false;
+    *g = w->top->items[--w->top->n];
+    if (w->top->n == 0)
+        workstack_shrink(w);
+    return true;
+}
+
+/* For tests: let at most n blocks exist; SIZE_MAX is no bound. */
+void workbuf_set_limit(size_t n);
+
+#endif

@@ -1,0 +1,80 @@
+/* os.h - the rest of what the kernel and the C library give: machine, clocks, futexes, threads, signals, images. */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include "base/attr.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+
+/* ---- machine (os_machine_linux.c) ---- */
+
+const char *os_name(void);
+const char *os_arch_name(void); /* in os_cpu_*.c */
+
+int os_cpu_count(void);           /* CPUs that the affinity mask allows, at least 1 */
+uint64_t os_ram_bytes(void);      /* physical memory */
+uint64_t os_address_left(void);   /* what RLIMIT_AS leaves, or UINT64_MAX */
+uint64_t os_now_ns(void);         /* CLOCK_MONOTONIC */
+uint64_t os_wall_ns(void);        /* since 1970 */
+uint64_t os_process_cpu_ns(void); /* CPU time of the whole process */
+uint64_t os_thread_cpu_ns(void);  /* CPU time of the calling thread */
+
+/* ---- threads (os_thread_linux.c) ---- */
+
+int os_tid(void);
+int os_pid(void);
+
+/* The calling thread's stack, [*lo, *hi): static thread-local storage above it included for threads that the C
+ * library made. May call malloc: never while the world is stopped or a lock of ours is held. */
+bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi);
+
+/* Sleep while *word == seen, for at most timeout_ns (UINT64_MAX: for ever); may return early. */
+void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
+void os_futex_wake_all(_Atomic uint32_t *word);
+
+/* A real-time signal of our own, taken out of SIGRTMIN..SIGRTMAX where the C library can, else SIGRTMAX - 3. */
+int os_take_signal(void);
+
+enum os_sent { OS_SENT, OS_GONE, OS_RETRY };
+
+/* Queue `sig` with a pointer to one thread of this process. OS_RETRY: RLIMIT_SIGPENDING is used up for now. */
+enum os_sent os_signal_thread(int tid, int sig, void *value);
+
+/* Block every signal of the calling thread; the old mask goes to *old. Not through the program's wrappers. */
+void os_block_signals(sigset_t *old);
+void os_block_signals_but(int sig, sigset_t *old);
+void os_restore_signals(const sigset_t *old);
+void os_unblock_signal(int sig);
+
+struct os_range {
+    uintptr_t lo, hi;
+};
+
+/* The calling thread's alternate signal stack; empty without one. */
+struct os_range os_own_altstack(void);
+
+/* Of the pages [p, p + n) sets resident[i] = 1 for those in memory; false where they are not all mapped. */
+bool os_resident(uintptr_t p, size_t n, unsigned char *resident);
+
+/* ---- images: the program and every library that is loaded (os_image_linux.c) ---- */
+
+/* Calls fn with the list of images held still: until it returns, dlopen and dlclose of other threads wait. */
+void os_with_images_still(void (*fn)(void *arg), void *arg);
+
+/* For each writable segment, less what becomes read-only after relocation; only inside os_with_images_still. */
+void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
+
+/* ---- the CPU: what an interrupted thread's context holds (os_cpu_*.c) ---- */
+
+/* Where the scan of an interrupted stack starts: SP less the red zone. */
+uintptr_t os_context_stack(const void *ucontext);
+
+/* The saved general registers, then the vector registers, as ranges of words; empty (lo == hi) where there are none. */
+struct os_range os_context_registers(const void *ucontext);
+struct os_range os_context_vectors(const void *ucontext);
+
+/* The interrupted thread's SP lay on the alternate signal stack: its bounds; else empty. */
+struct os_range os_context_altstack(const void *ucontext);
+
+#endif

@@ -1,0 +1,32 @@
+/* os_cpu_generic.c - signal frames of a CPU that has no file of its own.
+ * The frame that the kernel wrote lies on the interrupted stack, below its SP, and holds every register: scanning
+ * from the frame upwards covers registers and stack alike. A thread interrupted on its alternate stack is scanned
+ * there from the frame on, and its own stack by resident pages (mark/rootjobs.c).
+ * Owns: nothing. Locks: none. Below: nothing. Above: mark/rootjobs.c. */
+#include "os/os.h"
+
+#include <ucontext.h>
+
+const char *os_arch_name(void) { return "generic"; }
+
+uintptr_t os_context_stack(const void *ucontext) { return (uintptr_t)ucontext; }
+
+struct os_range os_context_registers(const void *ucontext)
+{
+    return (struct os_range){(uintptr_t)ucontext, (uintptr_t)ucontext + sizeof(ucontext_t)};
+}
+
+struct os_range os_context_vectors(const void *ucontext)
+{
+    (void)ucontext;
+    return (struct os_range){0, 0};
+}
+
+struct os_range os_context_altstack(const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    uintptr_t lo = (uintptr_t)uc->uc_stack.ss_sp, hi = lo + uc->uc_stack.ss_size, at = (uintptr_t)ucontext;
+    if (at >= lo && at < hi)
+        return (struct os_range){at, hi};
+    return (struct os_range){0, 0};
+}

@@ -1,0 +1,55 @@
+/* os_real.c - what stands behind the wrapped names.
+ * Owns:   the addresses found. Locks: none: finding one twice gives the same.
+ * Keeps:  .static  nothing here calls dlsym in the archive, where it crashes a fully static program
+ * Below:  the C library.   Above: api/wrap.c, threads of our own. */
+#include "os/os_real.h"
+
+#include "base/report.h"
+
+#ifdef PIC
+
+#include <dlfcn.h>
+
+static void *find(const char *name, void *_Atomic *found)
+{
+    void *p = __atomic_load_n((void **)found, __ATOMIC_ACQUIRE);
+    if (p)
+        return p;
+    p = dlsym(RTLD_NEXT, name);
+    if (!p)
+        report_fatal("the C library's %s cannot be found behind the wrapper; aborting", name);
+    __atomic_store_n((void **)found, p, __ATOMIC_RELEASE);
+    return p;
+}
+
+#define REAL(name, type)                                                                                               \
+    ({                                                                                                                 \
+        static void *_Atomic found_;                                                                                   \
+        (type) find(#name, &found_);                                                                                   \
+    })
+
+#else
+
+int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+int __real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+
+#define REAL(name, type) __real_##name
+
+#endif
+
+int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    return REAL(pthread_create, int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))(id, attr, fn,
+                                                                                                         arg);
+}
+
+int os_real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    return REAL(pthread_sigmask, int (*)(int, const sigset_t *, sigset_t *))(how, set, old);
+}
+
+int os_real_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    return REAL(sigprocmask, int (*)(int, const sigset_t *, sigset_t *))(how, set, old);
+}

@@ -1,0 +1,22 @@
+/* os_real.h - the C library's own functions under names that the library wraps. In the shared library they are found
+ * by dlsym(RTLD_NEXT), in the archive by the linker (--wrap). */
+#ifndef OS_OS_REAL_H
+#define OS_OS_REAL_H
+
+#include "base/attr.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+/* What a wrapper is called: the name itself in the shared library, __wrap_ and the name in the archive. */
+#ifdef PIC
+#define OS_WRAPPED(name) __attribute__((visibility("default"))) name
+#else
+#define OS_WRAPPED(name) __wrap_##name
+#endif
+
+int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int os_real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+int os_real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+
+#endif

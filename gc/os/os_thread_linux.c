@@ -1,0 +1,119 @@
+/* os_thread_linux.c - thread ids, stacks, futexes, signals, without the wrappers that the program sees.
+ * Owns:   nothing. Locks: none.
+ * Keeps:  .raw  signal masks and signals go by system call, so that our own wrappers are not entered
+ * Below:  the kernel, glibc.   Above: world/. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int os_tid(void) { return (int)syscall(SYS_gettid); }
+int os_pid(void) { return (int)syscall(SYS_getpid); }
+
+bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi)
+{
+    pthread_attr_t attr;
+    void *addr;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return false;
+    bool ok = pthread_attr_getstack(&attr, &addr, &size) == 0 && size > 0;
+    pthread_attr_destroy(&attr);
+    if (!ok)
+        return false;
+    *lo = (uintptr_t)addr;
+    *hi = (uintptr_t)addr + size;
+    return true;
+}
+
+void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
+{
+    struct timespec t = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
+}
+
+void os_futex_wake_all(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* glibc keeps the real-time signals that it uses itself, and those taken here, out of SIGRTMIN..SIGRTMAX. It exports
+ * this for such use but declares it in no header; weak, so that other C libraries link. */
+extern int __libc_allocate_rtsig(int high) __attribute__((weak));
+
+int os_take_signal(void)
+{
+    int sig = __libc_allocate_rtsig ? __libc_allocate_rtsig(1) : -1;
+    return sig > 0 ? sig : SIGRTMAX - 3;
+}
+
+enum os_sent os_signal_thread(int tid, int sig, void *value)
+{
+    siginfo_t si;
+    memset(&si, 0, sizeof si);
+    si.si_signo = sig;
+    si.si_code = SI_QUEUE;
+    si.si_pid = os_pid();
+    si.si_uid = getuid();
+    si.si_value.sival_ptr = value;
+    if (syscall(SYS_rt_tgsigqueueinfo, si.si_pid, tid, sig, &si) == 0)
+        return OS_SENT;
+    return errno == ESRCH ? OS_GONE : OS_RETRY;
+}
+
+/* The kernel's signal set is _NSIG / 8 bytes, shorter than the C library's. */
+enum { KERNEL_SIGSET = 8 };
+
+static void block(const sigset_t *set, sigset_t *old)
+{
+    memset(old, 0, sizeof *old);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, KERNEL_SIGSET);
+}
+
+void os_block_signals(sigset_t *old)
+{
+    sigset_t all;
+    sigfillset(&all);
+    block(&all, old);
+}
+
+void os_block_signals_but(int sig, sigset_t *old)
+{
+    sigset_t set;
+    sigfillset(&set);
+    sigdelset(&set, sig);
+    block(&set, old);
+}
+
+void os_restore_signals(const sigset_t *old) { syscall(SYS_rt_sigprocmask, SIG_SETMASK, old, NULL, KERNEL_SIGSET); }
+
+void os_unblock_signal(int sig)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, KERNEL_SIGSET);
+}
+
+struct os_range os_own_altstack(void)
+{
+    stack_t ss;
+    if (sigaltstack(NULL, &ss) != 0 || (ss.ss_flags & SS_DISABLE))
+        return (struct os_range){0, 0};
+    return (struct os_range){(uintptr_t)ss.ss_sp, (uintptr_t)ss.ss_sp + ss.ss_size};
+}
+
+bool os_resident(uintptr_t p, size_t n, unsigned char *resident)
+{
+    if (mincore((void *)p, n, resident) != 0)
+        return false;
+    for (size_t i = 0; i < n / (size_t)sysconf(_SC_PAGESIZE); i++)
+        resident[i] &= 1;
+    return true;
+}

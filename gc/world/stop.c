@@ -1,0 +1,247 @@
+/* stop.c - the stop protocol.
+ * Owns:   the stop signal, the epoch, the count of answers.
+ * Locks:  WORLD, from world_stop to world_start.
+ * Keeps:  .epoch   odd while a stop is on; a parked thread leaves when it changes
+ *         .once    a thread answers one stop once                                    (park)
+ *         .all     a stop is complete when every thread asked has answered this epoch; the count of answers only
+ *                  says when to look, since a thread may answer late a stop that was given up (all_answered)
+ *         .region  a thread is never parked inside a region                          (stop_handler)
+ *         .memory  all a thread wrote before it parked is seen by the collector, and the other way round on start:
+ *                  the answer is a release that the stopper acquires; the epoch's change likewise
+ * Below:  thread, os.   Above: cycle, memstats.   See doc/design/stopping.md
+ *
+ * The signal carries the address of the thread's record, so the handler needs no thread-local storage. A signal may
+ * come late, after its stop was given up, even after its thread's record went to another thread: the handler acts only
+ * if the record names the thread that it runs on, and parks only while the epoch is odd. */
+#include "world/stop.h"
+
+#include "base/check.h"
+#include "os/os.h"
+#include "world/boundary.h"
+#include "world/region.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { SPINS = 200, NAP_NS = 20 * 1000 * 1000 };
+
+static int stop_sig;
+static _Atomic uint32_t epoch;   /* futex of the parked */
+static _Atomic uint32_t answers; /* futex of the stopper */
+static _Atomic uint32_t wanted;  /* answers that end the stopper's wait; UINT32_MAX until known */
+static bool stopped;             /* by the holder of the world lock */
+
+static void wait_for_start(uint32_t e)
+{
+    while (atomic_load_explicit(&epoch, memory_order_acquire) == e)
+        os_futex_wait(&epoch, e, UINT64_MAX);
+}
+
+static void answer(void)
+{
+    uint32_t n = atomic_fetch_add_explicit(&answers, 1, memory_order_seq_cst) + 1;
+    if (n >= atomic_load_explicit(&wanted, memory_order_seq_cst))
+        os_futex_wake_all(&answers);
+}
+
+/* The thread's registers and stack are published; wait until the world starts. */
+static void park(struct thread *t)
+{
+    uint32_t e = atomic_load_explicit(&epoch, memory_order_acquire);
+    if (!(e & 1) || atomic_load_explicit(&t->stopped_epoch, memory_order_relaxed) == e)
+        return;
+    atomic_store_explicit(&t->stopped_epoch, e, memory_order_release);
+    answer();
+    wait_for_start(e);
+}
+
+static void stop_handler(int sig, siginfo_t *si, void *context)
+{
+    (void)sig;
+    int saved = errno;
+    struct thread *t = si->si_value.sival_ptr;
+    if (si->si_code != SI_QUEUE || si->si_pid != os_pid() || !t || t->tid != os_tid())
+        return;
+    if (atomic_load_explicit(&t->mcache.busy, memory_order_relaxed)) {
+        atomic_store_explicit(&t->mcache.stop_pending, 1, memory_order_relaxed);
+    } else {
+        t->context = context;
+        park(t);
+        t->context = NULL;
+    }
+    errno = saved;
+}
+
+void stop_init(void)
+{
+    struct sigaction sa = {.sa_sigaction = stop_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    sigfillset(&sa.sa_mask);
+    stop_sig = os_take_signal();
+    sigaction(stop_sig, &sa, NULL);
+}
+
+int stop_signal(void) { return stop_sig; }
+
+/* The calling thread will be scanned from this boundary. Running on its alternate signal stack, it says so. */
+static void publish_boundary(struct thread *t, const struct boundary *at)
+{
+    uintptr_t sp = boundary_stack(at);
+    t->boundary = at;
+    t->other_lo = t->other_hi = 0;
+    if (sp >= t->stack_lo && sp < t->stack_hi)
+        return;
+    struct os_range alt = os_own_altstack();
+    if (sp >= alt.lo && sp < alt.hi) {
+        t->other_lo = sp;
+        t->other_hi = alt.hi;
+    }
+}
+
+static void *park_at(uintptr_t p, uintptr_t unused, struct boundary *at)
+{
+    (void)unused;
+    struct thread *t = thread_self();
+    int saved = errno;
+    atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    publish_boundary(t, at);
+    park(t);
+    t->boundary = NULL;
+    errno = saved;
+    return (void *)p;
+}
+
+void *region_park(void *p) { return boundary_call(park_at, (uintptr_t)p, 0); }
+
+/* Dekker: the stopper raises the epoch, then reads the state; the thread leaving changes its state, then reads the
+ * epoch. Both in one total order, so at least one sees the other. */
+void safe_enter(struct thread *t) { atomic_store_explicit(&t->state, THREAD_SAFE, memory_order_seq_cst); }
+
+void safe_leave(struct thread *t)
+{
+    for (;;) {
+        atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_seq_cst);
+        uint32_t e = atomic_load_explicit(&epoch, memory_order_seq_cst);
+        if (!(e & 1))
+            return;
+        atomic_store_explicit(&t->state, THREAD_SAFE, memory_order_seq_cst);
+        wait_for_start(e);
+    }
+}
+
+/* Ask one thread to stop; false when it is no more. */
+static bool request(struct thread *t)
+{
+    for (;;) {
+        switch (os_signal_thread(t->tid, stop_sig, t)) {
+        case OS_SENT:
+            return true;
+        case OS_GONE:
+            return false;
+        case OS_RETRY:
+            sched_yield();
+        }
+    }
+}
+
+static uint32_t request_all(struct thread *self, struct stop_result *r)
+{
+    uint32_t n = 0;
+    for (struct thread *t = thread_list, *next; t; t = next) {
+        next = t->next;
+        t->asked = false;
+        if (t == self)
+            continue;
+        r->threads++;
+        if (atomic_load_explicit(&t->state, memory_order_seq_cst) == THREAD_SAFE)
+            continue;
+        if (request(t)) {
+            t->asked = true;
+            n++;
+        } else {
+            thread_forget_dead(t);
+            r->threads--;
+        }
+    }
+    return n;
+}
+
+static bool all_answered(uint32_t e)
+{
+    for (const struct thread *t = thread_list; t; t = t->next)
+        if (t->asked && atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) != e)
+            return false;
+    return true;
+}
+
+/* The store of `wanted` and the load of `answers` are in one order with the two in answer(): no wake-up is lost. */
+static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t wait_ns)
+{
+    atomic_store_explicit(&wanted, n, memory_order_seq_cst);
+    for (int i = 0; i < SPINS && atomic_load_explicit(&answers, memory_order_seq_cst) < n; i++)
+        sched_yield();
+    uint64_t end = os_now_ns() + wait_ns;
+    for (;;) {
+        uint32_t have = atomic_load_explicit(&answers, memory_order_seq_cst);
+        if (have >= n && all_answered(e))
+            return true;
+        if (os_now_ns() >= end)
+            return false;
+        os_futex_wait(&answers, have, NAP_NS);
+    }
+}
+
+static void resume(void)
+{
+    atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
+    os_futex_wake_all(&epoch);
+}
+
+struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
+{
+    struct stop_result r = {0};
+    lock_acquire(&world_lock);
+    struct thread *self = thread_self();
+    CHECK(!self || atomic_load_explicit(&self->mcache.busy, memory_order_relaxed) == 0, "stop.region");
+    if (self && at)
+        publish_boundary(self, at);
+    atomic_store_explicit(&answers, 0, memory_order_relaxed);
+    atomic_store_explicit(&wanted, UINT32_MAX, memory_order_relaxed);
+    uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
+    CHECK(!(e & 1), "stop.epoch");
+    r.stopped = wait_for_answers(e + 1, request_all(self, &r), wait_ns);
+    stopped = r.stopped;
+    if (!r.stopped) {
+        resume();
+        lock_release(&world_lock);
+    }
+    return r;
+}
+
+void world_start_locked(void)
+{
+    struct thread *self = thread_self();
+    CHECK(stopped && lock_held(RANK_WORLD), "stop.epoch");
+    if (self)
+        self->boundary = NULL;
+    stopped = false;
+    resume();
+}
+
+void world_unlock(void) { lock_release(&world_lock); }
+
+void world_start(void)
+{
+    world_start_locked();
+    world_unlock();
+}
+
+bool world_is_stopped(void) { return stopped; }
+
+void stop_fork_child(void)
+{
+    stopped = false;
+    uint32_t e = atomic_load_explicit(&epoch, memory_order_relaxed);
+    atomic_store_explicit(&epoch, (e + 1) & ~UINT32_C(1), memory_order_relaxed);
+}

@@ -1,0 +1,181 @@
+/* thread.c - records of threads, with their caches.
+ * Owns:   thread_list, the records.
+ * Locks:  WORLD for the list, THREADREC for free records.
+ * Keeps:  .stable  a record's memory stays a record: a late signal may still point at it     (fixalloc)
+ *         .listed  a thread that may hold pointers to objects is in the list                 (api)
+ * Below:  mcache, os.   Above: stop, roots, api. */
+#include "world/thread.h"
+
+#include "base/check.h"
+#include "heap/fixalloc.h"
+#include "os/os.h"
+#include "world/region.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+struct thread *thread_list;
+uint32_t thread_count;
+struct lock world_lock = LOCK_INIT(RANK_WORLD);
+
+static struct lock record_lock = LOCK_INIT(RANK_THREADREC);
+static struct fixalloc records;
+static uint64_t dead_lookups; /* world lock */
+
+/* The destructor of this key tells that a thread ends. */
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+
+/* Other keys' destructors may still allocate, in this round and in later ones: let them go first as long as the C
+ * library makes another round. The value counts the rounds. */
+static void on_thread_exit(void *rounds)
+{
+    uintptr_t n = (uintptr_t)rounds;
+    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
+        return;
+    thread_unregister();
+}
+
+static void make_exit_key(void)
+{
+    if (pthread_key_create(&exit_key, on_thread_exit) != 0)
+        report_fatal("no pthread key is left for the end of threads to be seen (PTHREAD_KEYS_MAX); aborting");
+}
+
+/* Record lock held. A record is cleared but for tid, which a late signal may still compare. */
+static struct thread *record_alloc(void)
+{
+    if (records.size == 0)
+        fixalloc_init(&records, round_up(sizeof(struct thread), 64), 64, SYS_MCACHE);
+    struct thread *t = fixalloc_alloc(&records);
+    if (t)
+        memset(t, 0, sizeof *t);
+    return t;
+}
+
+/* Its thread is not known yet, so nobody stops it: no region is needed. */
+static struct thread *record_new(void)
+{
+    lock_acquire(&record_lock);
+    struct thread *t = record_alloc();
+    lock_release(&record_lock);
+    return t;
+}
+
+static void record_free(struct thread *t)
+{
+    dead_lookups += t->mcache.lookups;
+    t->tid = 0;
+    lock_acquire(&record_lock);
+    fixalloc_free(&records, t);
+    lock_release(&record_lock);
+}
+
+static void link_in(struct thread *t)
+{
+    t->prev = NULL;
+    t->next = thread_list;
+    if (thread_list)
+        thread_list->prev = t;
+    thread_list = t;
+    thread_count++;
+}
+
+static void link_out(struct thread *t)
+{
+    if (t->next)
+        t->next->prev = t->prev;
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        thread_list = t->next;
+    thread_count--;
+}
+
+static struct thread *find_tid(int tid)
+{
+    for (struct thread *t = thread_list; t; t = t->next)
+        if (t->tid == tid)
+            return t;
+    return NULL;
+}
+
+/* A tid is unique among the living, so another record with ours is of a thread that ended unseen. */
+static void drop_namesake(int tid)
+{
+    struct thread *dead = find_tid(tid);
+    if (dead)
+        thread_forget_dead(dead);
+}
+
+struct thread *thread_register(bool internal)
+{
+    struct thread *t = record_new();
+    if (!t)
+        return NULL;
+    if (!os_stack_bounds(&t->stack_lo, &t->stack_hi) && !internal)
+        report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
+    t->tid = os_tid();
+    t->internal = internal;
+    pthread_once(&exit_once, make_exit_key);
+    pthread_setspecific(exit_key, (void *)1);
+    lock_acquire(&world_lock);
+    drop_namesake(t->tid);
+    link_in(t);
+    mcache_self = &t->mcache;
+    lock_release(&world_lock);
+    return t;
+}
+
+static void flush_in_region(struct thread *t)
+{
+    region_enter(&t->mcache);
+    mcache_flush(&t->mcache);
+    region_leave(&t->mcache);
+}
+
+void thread_unregister(void)
+{
+    struct thread *t = thread_self();
+    if (!t)
+        return;
+    flush_in_region(t);
+    lock_acquire(&world_lock);
+    link_out(t);
+    mcache_self = &mcache_none;
+    record_free(t);
+    lock_release(&world_lock);
+}
+
+void thread_forget_dead(struct thread *t)
+{
+    CHECK(lock_held(RANK_WORLD), "thread.listed");
+    mcache_flush(&t->mcache);
+    link_out(t);
+    record_free(t);
+}
+
+void thread_flush_all(void)
+{
+    for (struct thread *t = thread_list; t; t = t->next)
+        mcache_flush(&t->mcache);
+}
+
+uint64_t thread_lookups_of_the_dead(void) { return dead_lookups; }
+uint64_t thread_record_bytes(void) { return records.inuse; }
+
+void thread_fork_child(void)
+{
+    struct thread *self = thread_self();
+    for (struct thread *t = thread_list, *next; t; t = next) {
+        next = t->next;
+        if (t != self)
+            thread_forget_dead(t);
+    }
+    if (self)
+        self->tid = os_tid();
+}
+
+void thread_fork_acquire(void) { lock_acquire(&record_lock); }
+void thread_fork_release(void) { lock_release(&record_lock); }

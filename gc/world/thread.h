@@ -1,0 +1,65 @@
+/* thread.h - the threads that the library knows. */
+#ifndef WORLD_THREAD_H
+#define WORLD_THREAD_H
+
+#include "base/lock.h"
+#include "heap/mcache.h"
+
+/* RUNNING threads are stopped by a signal. One that is SAFE has published its stack and registers, touches no object,
+ * and looks before it runs on whether the world is stopped. */
+enum thread_state { THREAD_RUNNING, THREAD_SAFE };
+
+struct boundary;
+
+struct thread {
+    struct mcache mcache;            /* first: mcache_self is the thread */
+    struct thread *next, *prev;      /* in the list of all; world lock */
+    int tid;                         /* written before it is listed; type-stable, see stop_handler */
+    uint32_t attached;               /* times it attached itself; this thread */
+    bool created;                    /* by the program's pthread_create: stays known to its end. This thread */
+    bool internal;                   /* a thread of ours: holds no object; const */
+    _Atomic uint8_t state;           /* enum thread_state; this thread */
+    uintptr_t stack_lo, stack_hi;    /* its own stack; const */
+    _Atomic uint32_t stopped_epoch;  /* of the stop that it last answered; this thread */
+    bool asked;                      /* to answer the stop that is on; the stopper */
+    const void *context;             /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
+    const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
+    uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
+};
+
+/* All, newest first; world lock. */
+extern struct thread *thread_list;
+extern uint32_t thread_count;
+extern struct lock world_lock;
+
+/* The calling thread's record, or NULL if it is not known. */
+static inline struct thread *thread_self(void)
+{
+    return mcache_self == &mcache_none ? NULL : (struct thread *)(void *)mcache_self;
+}
+
+/* Make the calling thread known; NULL when memory cannot be had. Not in a region. */
+struct thread *thread_register(bool internal);
+
+/* Forget the calling thread: its spans go back. Its pointers are not roots any longer. */
+void thread_unregister(void);
+
+/* Forget a thread that ended without telling: its record is unlinked and freed. World lock held; no stop pending. */
+void thread_forget_dead(struct thread *t);
+
+/* Give the spans of every thread's cache back. The world is stopped. */
+void thread_flush_all(void);
+
+/* Records in use, in bytes. */
+uint64_t thread_record_bytes(void);
+
+/* Pointers that threads which are no more had looked up. World lock. */
+uint64_t thread_lookups_of_the_dead(void);
+
+/* After fork, in the child: only the calling thread is left. */
+void thread_fork_child(void);
+
+void thread_fork_acquire(void);
+void thread_fork_release(void);
+
+#endif

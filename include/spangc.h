@@ -1,0 +1,296 @@
+/* spangc.h - the whole public interface of spangc, a conservative garbage collector for C and C++.
+ *
+ * Replace malloc with gc_malloc, link with `pkg-config --libs spangc`, stop calling free. An object lives as long as
+ * a pointer to it, or into it, can be found in a register, on a stack, in writable data of the program or of a loaded
+ * library, in a registered range, or in another living object that is scanned.
+ *
+ * Read this for every declaration unless it says otherwise:
+ *   sizes      are bytes.
+ *   alignment  is malloc's: 16 for objects of 16 bytes and more, else the largest power of two not above the size.
+ *   failure    is NULL with errno = ENOMEM (memory) or EINVAL (arguments), after a collection and after the
+ *              out-of-memory handler was asked. On success errno is left as it was.
+ *   threads    every function may be called from any thread at any time.
+ *   signals    no function may be called from a signal handler that interrupted the library.
+ *   start      no call is needed first: the library starts by itself.
+ */
+#ifndef SPANGC_H
+#define SPANGC_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GC_SPAN_VERSION_MAJOR 0
+#define GC_SPAN_VERSION_MINOR 1
+#define GC_SPAN_VERSION_PATCH 0
+
+#if defined __GNUC__
+#define GC_SPAN_MALLOC       __attribute__((__malloc__, __warn_unused_result__))
+#define GC_SPAN_SIZE(...)    __attribute__((__alloc_size__(__VA_ARGS__)))
+#define GC_SPAN_PRINTF(f, a) __attribute__((__format__(__printf__, f, a)))
+#define GC_SPAN_API          __attribute__((__visibility__("default")))
+#else
+#define GC_SPAN_MALLOC
+#define GC_SPAN_SIZE(...)
+#define GC_SPAN_PRINTF(f, a)
+#define GC_SPAN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- allocate ------------------------------------------------------------------------------------------------ */
+
+/* Starts the library if nothing else has. Never needed; useful to pay for the start at a chosen moment. Returns 0, or
+ * -1 with errno = ENOMEM when no address space could be reserved. (bdwgc: GC_INIT.) */
+GC_SPAN_API int gc_init(void);
+
+/* Returns `size` bytes, zeroed, that the collector scans for pointers. Size 0 returns one address, the same for every
+ * call, that holds no byte and that every function here accepts. Cost: no lock and no atomic instruction while the
+ * thread's cached span has a free slot. (bdwgc: GC_MALLOC; Go: mallocgc.) */
+GC_SPAN_API void *gc_malloc(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
+
+/* Returns `size` bytes that are never scanned and not zeroed: for text, numbers, pixels. A pointer stored in it keeps
+ * nothing alive. Under 16 bytes, several such objects share one 16-byte block: see gc_usable_size and gc_free.
+ * (bdwgc: GC_MALLOC_ATOMIC; Go: a noscan span.) */
+GC_SPAN_API void *gc_malloc_noscan(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
+
+/* Return n * size zeroed bytes, scanned or never scanned. ENOMEM when the product overflows. */
+GC_SPAN_API void *gc_calloc(size_t n, size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1, 2);
+GC_SPAN_API void *gc_calloc_noscan(size_t n, size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1, 2);
+
+/* Returns an object of `size` bytes with the contents of `p` up to the smaller of both sizes; it may be `p` itself.
+ * The new object is scanned if and only if `p` was; bytes beyond the old contents are zero if it is scanned, else
+ * undefined. A NULL `p` makes this gc_malloc; size 0 returns the size-0 address and frees `p`. The old object is
+ * freed when it was moved, as by gc_free; on failure it is untouched. A part of a shared 16-byte block is always
+ * moved, as scanned-never memory. `p` must be what an allocation returned: anything else is reported and aborts.
+ * (bdwgc: GC_REALLOC.) */
+GC_SPAN_API void *gc_realloc(void *p, size_t size) __attribute__((__warn_unused_result__)) GC_SPAN_SIZE(2);
+
+/* gc_realloc to n * size bytes; ENOMEM, and `p` untouched, when the product overflows. */
+GC_SPAN_API void *gc_reallocarray(void *p, size_t n, size_t size) __attribute__((__warn_unused_result__))
+GC_SPAN_SIZE(2, 3);
+
+/* Return `size` bytes at a multiple of `align`, scanned and zeroed, or never scanned and not zeroed. `align` is any
+ * power of two (else EINVAL); `size` need not be a multiple of it. */
+GC_SPAN_API void *gc_aligned_alloc(size_t align, size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(2);
+GC_SPAN_API void *gc_aligned_alloc_noscan(size_t align, size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(2);
+
+/* Stores such an object (scanned, zeroed) in *out and returns 0, or returns EINVAL (align is not a power of two
+ * multiple of sizeof(void *)) or ENOMEM and leaves *out alone. errno is untouched, as POSIX says of posix_memalign. */
+GC_SPAN_API int gc_posix_memalign(void **out, size_t align, size_t size);
+
+/* Return a never-scanned copy of the string `s`, or of at most its first n bytes, with the final NUL. */
+GC_SPAN_API char *gc_strdup(const char *s) GC_SPAN_MALLOC;
+GC_SPAN_API char *gc_strndup(const char *s, size_t n) GC_SPAN_MALLOC;
+
+/* Format into a new never-scanned string stored in *out; return its length without the NUL, or -1 with errno set and
+ * *out = NULL. */
+GC_SPAN_API int gc_asprintf(char **out, const char *format, ...) GC_SPAN_PRINTF(2, 3);
+GC_SPAN_API int gc_vasprintf(char **out, const char *format, va_list args) GC_SPAN_PRINTF(2, 0);
+
+/* Return zeroed memory that is never collected, only gc_free lets it go. The scanned kind is a root: what it points
+ * to stays. Takes a lock; not for hot paths. (bdwgc: GC_MALLOC_UNCOLLECTABLE.) */
+GC_SPAN_API void *gc_malloc_uncollectable(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
+GC_SPAN_API void *gc_malloc_uncollectable_noscan(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
+
+/* ---- let go -------------------------------------------------------------------------------------------------- */
+
+/* Frees the object that starts at `p`; its memory may be handed out again at once. Never needed, always allowed. NULL,
+ * the size-0 address and a part of a shared 16-byte block are ignored. Anything else that is not the start of a live
+ * object (an interior pointer, foreign memory, an object freed before) is reported on standard error in one line and
+ * the program aborts. Cost: no lock for an object in a span that was swept. (bdwgc: GC_FREE; Go has none.) */
+GC_SPAN_API void gc_free(void *p);
+
+/* Keeps the object that `p` points into alive up to this call, whatever the compiler made of the last use before. No
+ * code is executed for it. (bdwgc: GC_reachable_here; Go: runtime.KeepAlive.) */
+static inline void gc_keep_alive(const void *p)
+{
+#if defined __GNUC__
+    __asm__ volatile("" : : "g"(p) : "memory");
+#else
+    static const void *volatile keep;
+    keep = p;
+#endif
+}
+
+/* ---- ask ----------------------------------------------------------------------------------------------------- */
+
+/* Returns the start of the live object that `p` points to or into, or NULL: also for NULL, foreign memory and freed
+ * objects. For a part of a shared 16-byte block, the block's start. Cost: a few loads. (bdwgc: GC_base.) */
+GC_SPAN_API void *gc_base(const void *p);
+
+/* Returns how many bytes the object that starts at `p` may use, at least what was asked for. 0 for NULL, the size-0
+ * address, a part of a shared 16-byte block (its size is not recorded), and what is not the start of a live object.
+ * (bdwgc: GC_size.) */
+GC_SPAN_API size_t gc_usable_size(const void *p);
+
+/* Returns 1 when the live object at or around `p` is never scanned, 0 when it is scanned, -1 when there is none. */
+GC_SPAN_API int gc_is_noscan(const void *p);
+
+/* Returns the version of the library that is running, as "0.1.0". The string is static. */
+GC_SPAN_API const char *gc_version(void);
+
+/* Returns what this build on this machine does, as words "name=value" separated by spaces: checks, stop, mark, arch
+ * and reserve are among them. The string is static. */
+GC_SPAN_API const char *gc_features(void);
+
+/* ---- collect ------------------------------------------------------------------------------------------------- */
+
+/* Collects now, also while collections are disabled: when it returns, everything unreachable at the call has been
+ * swept and is counted in memstats. When the world cannot be stopped (a thread keeps the stop signal blocked) nothing
+ * is freed and the warn handler is told once. (bdwgc: GC_gcollect; Go: runtime.GC.) */
+GC_SPAN_API void gc_collect(void);
+
+/* The same without looking at any stack or register: the caller vouches that no thread holds a pointer there that it
+ * will use again. For tests of "is this collected?". */
+GC_SPAN_API void gc_collect_without_stacks(void);
+
+/* Overwrites up to `bytes` of the calling thread's stack below its current frame with zeros, so that dead pointers
+ * left by calls that have returned are not found there. (bdwgc: GC_clear_stack.) */
+GC_SPAN_API void gc_clear_stack(size_t bytes);
+
+/* Forbid and allow collections that the library starts by itself. They nest: collections run while gc_enable was
+ * called as often as gc_disable; gc_enable without a gc_disable is ignored. Return the depth after the call.
+ * gc_disabled_depth reads it. (bdwgc: GC_enable, GC_disable.) */
+GC_SPAN_API int gc_enable(void);
+GC_SPAN_API int gc_disable(void);
+GC_SPAN_API int gc_disabled_depth(void);
+
+/* While set (non-zero), the heap takes no memory from the operating system: an allocation that would need some
+ * collects, asks the out-of-memory handler, and fails. To prove that a section stays within what the heap has. The
+ * setter returns the old value. */
+GC_SPAN_API int gc_set_frozen(int frozen);
+GC_SPAN_API int gc_get_frozen(void);
+
+/* The heap may grow by this percentage of what the last collection left before the next one; 100 at start, or
+ * SPANGC_PERCENT. GC_SPAN_PERCENT_OFF collects only for the memory limit, or when asked. The setter returns the old
+ * value; a value that is negative and not _OFF, or above GC_SPAN_PERCENT_MAX, is EINVAL and changes nothing, and
+ * GC_SPAN_PERCENT_INVALID is returned. (Go: debug.SetGCPercent.) */
+#define GC_SPAN_PERCENT_OFF     (-1)
+#define GC_SPAN_PERCENT_INVALID (-2)
+#define GC_SPAN_PERCENT_MAX     1000000
+GC_SPAN_API int gc_set_percent(int percent);
+GC_SPAN_API int gc_get_percent(void);
+
+/* A soft limit in bytes for everything the library holds from the operating system (sys - heap_released in memstats):
+ * the nearer it is, the sooner a collection. It is a goal and not a wall: what is live is kept even beyond it.
+ * GC_SPAN_LIMIT_NONE, or 0, is none. The setter returns the old value. (Go: debug.SetMemoryLimit.) */
+#define GC_SPAN_LIMIT_NONE UINT64_MAX
+GC_SPAN_API uint64_t gc_set_memory_limit(uint64_t bytes);
+GC_SPAN_API uint64_t gc_get_memory_limit(void);
+
+/* Collects, then gives all free pages of the heap back to the operating system. Returns the bytes released by this
+ * call. (bdwgc: GC_gcollect_and_unmap; Go: debug.FreeOSMemory.) */
+GC_SPAN_API size_t gc_release_memory(void);
+
+/* Called, outside every lock of the library, when an allocation of `bytes` failed after a collection. What it returns
+ * is what the allocation returns: NULL, or memory of its own. It may allocate, free, or not return at all. The default
+ * (also set by NULL) writes one line to standard error and returns NULL. The setter returns the old one. */
+typedef void *(*gc_oom_fn)(size_t bytes);
+GC_SPAN_API gc_oom_fn gc_set_oom_handler(gc_oom_fn fn);
+GC_SPAN_API gc_oom_fn gc_get_oom_handler(void);
+
+/* Called with one line of text, no newline, when the library has something to tell that is no error of the caller:
+ * a wrong environment value, a stop that was given up. The default (also set by NULL) writes it to standard error
+ * after "spangc: ". It must not call the library. The setter returns the old one. */
+typedef void (*gc_warn_fn)(const char *message);
+GC_SPAN_API gc_warn_fn gc_set_warn_handler(gc_warn_fn fn);
+GC_SPAN_API gc_warn_fn gc_get_warn_handler(void);
+
+/* Called as a collection goes through its phases. Between GC_SPAN_EVENT_STOP_REQUEST and GC_SPAN_EVENT_RESTARTED other
+ * threads are stopped, perhaps inside malloc or stdio: then it must not allocate, lock or print, only store. NULL is
+ * none. The setter returns the old one; the getter stores its argument in *arg unless arg is NULL. */
+enum gc_event_kind {
+    GC_SPAN_EVENT_CYCLE_START,  /* value: heap bytes in use */
+    GC_SPAN_EVENT_STOP_REQUEST, /* value: threads known */
+    GC_SPAN_EVENT_STOPPED,      /* value: threads stopped */
+    GC_SPAN_EVENT_ROOTS_DONE,   /* value: bytes of roots scanned */
+    GC_SPAN_EVENT_MARK_DONE,    /* value: bytes found live */
+    GC_SPAN_EVENT_RESTARTED,    /* value: pause in nanoseconds */
+    GC_SPAN_EVENT_SWEEP_DONE,   /* value: heap bytes in use */
+    GC_SPAN_EVENT_SCAVENGED,    /* value: bytes released */
+    GC_SPAN_EVENT_HEAP_GROWN    /* value: heap bytes mapped */
+};
+struct gc_event {
+    enum gc_event_kind kind;
+    uint32_t cycle;   /* number of the collection, from 1; 0 outside one */
+    uint64_t time_ns; /* CLOCK_MONOTONIC */
+    uint64_t value;   /* as said above */
+};
+typedef void (*gc_event_fn)(const struct gc_event *event, void *arg);
+GC_SPAN_API gc_event_fn gc_set_event_handler(gc_event_fn fn, void *arg);
+GC_SPAN_API gc_event_fn gc_get_event_handler(void **arg);
+
+/* ---- roots --------------------------------------------------------------------------------------------------- */
+
+/* Scan [lo, hi) at every collection: for mmap'd, shared or malloc'd memory that holds the only pointers to objects.
+ * Whole aligned words are scanned. Ranges may overlap and nest; each gc_add_roots is undone by one gc_remove_roots of
+ * the same range. Return 0, or -1 with errno = EINVAL (hi before lo; no such range registered) or ENOMEM.
+ * (bdwgc: GC_add_roots, GC_remove_roots.) */
+GC_SPAN_API int gc_add_roots(const void *lo, const void *hi);
+GC_SPAN_API int gc_remove_roots(const void *lo, const void *hi);
+
+/* Never scan [lo, hi) as data of the program or of a library: for large tables without pointers. Registered ranges and
+ * stacks are scanned all the same. Return 0 or -1 as above. (bdwgc: GC_exclude_static_roots.) */
+GC_SPAN_API int gc_exclude_roots(const void *lo, const void *hi);
+
+/* Make the calling thread known, or forget it. Needed only by threads that neither pthread_create of this program made
+ * nor ever call the library, before they hold a pointer; a thread may attach as often as it detaches. A thread that
+ * ends is forgotten by itself. Return 0; attach -1 with ENOMEM; detach -1 with EINVAL when the thread is not
+ * attached. (bdwgc: GC_register_my_thread.) */
+GC_SPAN_API int gc_thread_attach(void);
+GC_SPAN_API int gc_thread_detach(void);
+
+/* ---- watch --------------------------------------------------------------------------------------------------- */
+
+/* Go's MemStats, in bytes, objects and nanoseconds. Bytes of objects are sizes of their class; a shared 16-byte block
+ * is one object. heap_inuse + heap_idle == heap_sys; the *_sys fields sum to sys; mallocs - frees == heap_objects. */
+struct gc_memstats {
+    uint64_t alloc;          /* bytes of objects allocated and not yet freed; == heap_alloc */
+    uint64_t total_alloc;    /* bytes of objects ever allocated */
+    uint64_t sys;            /* bytes obtained from the operating system, all kinds */
+    uint64_t lookups;        /* pointers looked up by gc_base, gc_usable_size, gc_is_noscan, gc_free, gc_realloc */
+    uint64_t mallocs;        /* objects ever allocated */
+    uint64_t frees;          /* objects ever freed, by the sweep or gc_free */
+    uint64_t heap_alloc;     /* bytes of objects allocated and not yet freed */
+    uint64_t heap_sys;       /* bytes mapped for the heap, in use or not */
+    uint64_t heap_idle;      /* of these, in free pages */
+    uint64_t heap_inuse;     /* of these, in spans that hold objects */
+    uint64_t heap_released;  /* of the idle, given back to the operating system */
+    uint64_t heap_objects;   /* objects allocated and not yet freed */
+    uint64_t stack_inuse;    /* bytes of stacks that the library allocated and that are in use */
+    uint64_t stack_sys;      /* bytes obtained for such stacks */
+    uint64_t mspan_inuse;    /* bytes of span records in use */
+    uint64_t mspan_sys;      /* bytes obtained for them */
+    uint64_t mcache_inuse;   /* bytes of thread records, each with its cache */
+    uint64_t mcache_sys;     /* bytes obtained for them */
+    uint64_t buckhash_sys;   /* bytes obtained for the profile's table */
+    uint64_t gc_sys;         /* bytes obtained for the collector: page table, mark bits, work buffers */
+    uint64_t other_sys;      /* bytes obtained for the rest */
+    uint64_t next_gc;        /* heap size at which the next collection starts */
+    uint64_t last_gc;        /* when the last one ended, nanoseconds since 1970 */
+    uint64_t pause_total_ns; /* nanoseconds for which the world was stopped */
+    uint64_t pause_ns[256];  /* the last 256 pauses, the newest at [(num_gc + 255) % 256] */
+    uint64_t pause_end[256]; /* when each ended, nanoseconds since 1970 */
+    uint64_t num_gc;         /* collections */
+    uint64_t num_forced_gc;  /* of these, asked for by the program */
+    double gc_cpu_fraction;  /* share of the program's CPU time that collections took since it started */
+    struct gc_by_size {
+        uint64_t size; /* bytes of an object; 0 at [0], which counts the objects above 32768 bytes */
+        uint64_t mallocs;
+        uint64_t frees;
+    } by_size[68];
+};
+
+/* Fill *st: exact, by stopping the world for as long as it takes to add counters up. The inline form lets the struct
+ * grow: a library newer than the header fills only the bytes the caller has. (Go: runtime.ReadMemStats.) */
+GC_SPAN_API void gc_read_memstats_sized(struct gc_memstats *st, size_t size);
+static inline void gc_read_memstats(struct gc_memstats *st) { gc_read_memstats_sized(st, sizeof *st); }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,181 @@
+/* handover.c - threads that allocate objects of every size, keep some, pass some to each other through a shared table,
+ * resize and free some, and check what is written in each for as long as it is held.
+ * STRESS_SECONDS says for how long (0: one round each), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
+#include "../check_main.h"
+
+#include <pthread.h>
+#include <spangc.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+enum { KEPT = 256, SHARED = 64, THREADS_MAX = 64, LARGE = 200000 };
+
+struct object {
+    struct object *next; /* another object of the thread: makes chains for the collector to follow */
+    size_t size;         /* asked for, this header included */
+    uint64_t stamp;      /* in every whole word after the header */
+};
+
+static struct object *shared[SHARED];
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct timespec end;
+
+struct worker {
+    pthread_t thread;
+    uint64_t random;
+    unsigned long objects;
+};
+
+/* xorshift64*: small, good enough, repeatable. */
+static uint64_t next_random(struct worker *w)
+{
+    w->random ^= w->random >> 12;
+    w->random ^= w->random << 25;
+    w->random ^= w->random >> 27;
+    return w->random * UINT64_C(2685821657736338717);
+}
+
+/* Mostly small, sometimes as large as a few spans. */
+static size_t random_size(struct worker *w)
+{
+    uint64_t r = next_random(w);
+    size_t limit = r % 64 == 0 ? LARGE : r % 8 == 0 ? 4096 : 256;
+    return sizeof(struct object) + (r >> 16) % limit;
+}
+
+static size_t payload_words(const struct object *o) { return (o->size - sizeof *o) / sizeof(uint64_t); }
+
+static void fill(struct object *o)
+{
+    uint64_t *word = (uint64_t *)(o + 1);
+    for (size_t i = 0; i < payload_words(o); i++)
+        word[i] = o->stamp;
+}
+
+static void verify_words(const struct object *o, size_t n)
+{
+    const uint64_t *word = (const uint64_t *)(o + 1);
+    for (size_t i = 0; i < n; i++)
+        if (word[i] != o->stamp)
+            ck_abort_msg("object %p of %zu bytes: word %zu is %llx, not %llx", (const void *)o, o->size, i,
+                         (unsigned long long)word[i], (unsigned long long)o->stamp);
+}
+
+static void verify(const struct object *o) { verify_words(o, payload_words(o)); }
+
+static struct object *make(struct worker *w, struct object *next)
+{
+    size_t size = random_size(w);
+    struct object *o = gc_malloc(size);
+    if (!o)
+        ck_abort_msg("gc_malloc(%zu) failed", size);
+    /* An odd stamp is no address of an object, so nothing hangs on it. */
+    *o = (struct object){next, size, next_random(w) | 1};
+    fill(o);
+    w->objects++;
+    return o;
+}
+
+static struct object *resize(struct worker *w, struct object *o)
+{
+    size_t old = payload_words(o), size = random_size(w);
+    o = gc_realloc(o, size);
+    if (!o)
+        ck_abort_msg("gc_realloc to %zu bytes failed", size);
+    o->size = size;
+    verify_words(o, old < payload_words(o) ? old : payload_words(o));
+    fill(o);
+    return o;
+}
+
+static struct object *swap_shared(struct worker *w, struct object *o)
+{
+    size_t i = next_random(w) % SHARED;
+    pthread_mutex_lock(&shared_lock);
+    struct object *other = shared[i];
+    shared[i] = o;
+    pthread_mutex_unlock(&shared_lock);
+    return other;
+}
+
+/* Chains stay short: an object's next is dropped after it was checked. */
+static void step(struct worker *w, struct object **slot)
+{
+    struct object *o = *slot;
+    if (o) {
+        verify(o);
+        if (o->next)
+            verify(o->next);
+        o->next = NULL;
+    }
+    switch (next_random(w) % 8) {
+    case 0:
+        *slot = swap_shared(w, o);
+        break;
+    case 1:
+        *slot = NULL;
+        gc_free(o);
+        break;
+    case 2:
+        *slot = o ? resize(w, o) : NULL;
+        break;
+    case 3:
+        *slot = NULL;
+        break;
+    default:
+        *slot = make(w, o);
+    }
+}
+
+static int time_is_up(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec);
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct object **kept = gc_calloc(KEPT, sizeof *kept);
+    ck_assert_ptr_nonnull(kept);
+    do {
+        for (int i = 0; i < 1000; i++)
+            step(w, &kept[next_random(w) % KEPT]);
+    } while (!time_is_up());
+    for (size_t i = 0; i < KEPT; i++)
+        if (kept[i])
+            verify(kept[i]);
+    gc_keep_alive(kept);
+    return NULL;
+}
+
+START_TEST(handover)
+{
+    static struct worker workers[THREADS_MAX];
+    unsigned long threads = check_env("STRESS_THREADS", 4), objects = 0;
+    unsigned long seed = check_env("STRESS_SEED", (unsigned long)time(NULL));
+    ck_assert_uint_le(threads, THREADS_MAX);
+    fprintf(stderr, "STRESS_SEED=%lu STRESS_THREADS=%lu\n", seed, threads);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (time_t)check_env("STRESS_SECONDS", 0);
+    for (unsigned long i = 0; i < threads; i++) {
+        workers[i].random = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (unsigned long i = 0; i < threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+        objects += workers[i].objects;
+    }
+    struct gc_memstats st;
+    gc_collect();
+    gc_read_memstats(&st);
+    fprintf(stderr, "%lu objects, %llu collections\n", objects, (unsigned long long)st.num_gc);
+    ck_assert_uint_ge(st.mallocs, objects);
+    ck_assert_uint_eq(st.mallocs - st.frees, st.heap_objects);
+}
+END_TEST
+
+static void tests(TCase *tc) { tcase_add_test(tc, handover); }
+CHECK_MAIN("stress/handover", tests)
