@@ -4,18 +4,16 @@
  *
  * 1. values    a pointer to an object that begins with its tag, or an odd word, which is an integer.
  * 2. read      text -> values. Lists are built at their end: only nesting recurses.
- * 3. compile   a form -> a tree of nodes, each variable resolved to (frames up, slot). A lambda has one frame; what `let`
- *              and inner defines name are slots of it: without call/cc, no body is entered twice in one call.
+ * 3. compile   a form -> a tree of nodes, each variable resolved to (frames up, slot). A lambda has one frame, of which
+ *              `let` and inner defines get slots: without call/cc, no body is entered twice in one call.
  * 4. run       eval walks the tree; a call in tail position replaces node and frame and goes round its loop.
- * 5. builtins  in C, where those that differ little share a function that looks at the name, and
- * 6. prelude   in Scheme: let, cond and the like as macros, and the procedures that call procedures.
+ * 5. builtins  the procedures that need C. The others, and let, cond and so on as macros: scheme/prelude.h, in Scheme.
  *
- * Scheme recursion is C recursion, on a thread with a large stack, and when that is used up, an error. An integer too
- * large for 63 bits becomes a real. Characters are bytes. Missing: call/cc, hygiene of macros, ports, fractions. An
- * error prints one line with the line at which the outermost form begins; the exit status is 1. */
+ * Scheme recursion is C recursion, on a thread with a large stack; when that is used up, an error. An integer too large
+ * for 63 bits becomes a real. Characters are bytes. There is no call/cc and no hygiene. An error prints one line with
+ * the line of the file at which the outermost form begins; the exit status is 1. */
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -33,7 +31,8 @@
 
 /* ---- 1. values --------------------------------------------------------------------------------------------------- */
 
-enum { STACK_BYTES = 512 << 20, STACK_SPARE = 1 << 20, LOCAL_ARGS = 4, MANY = SHRT_MAX };
+#define UNUSED __attribute__((__unused__))
+enum { STACK_BYTES = 256 << 20, STACK_SPARE = 1 << 20, LOCAL_ARGS = 4, MANY = 32767 };
 enum tag { EMPTY, BOOLEAN, UNSPECIFIED, CHAR, INTEGER, REAL, STRING, SYMBOL, PAIR, VECTOR, CLOSURE, BUILTIN };
 static const char *const tag_names[] = {"null",   "boolean", "unspecified", "char",   "integer", "real",
                                         "string", "symbol",  "pair",        "vector", "closure", "builtin"};
@@ -42,10 +41,11 @@ struct node;
 struct scope;
 typedef struct object *value;
 typedef value builtin_fn(value self, int n, value *a);
+static builtin_fn b_apply;
 
 struct object {
     unsigned short tag;
-    short syntax;   /* of a symbol: its place among the special forms, 0 for an ordinary name */
+    short syntax;   /* of a symbol: enum syntax */
     short min, max; /* of a builtin: number of arguments */
     union {
         value car;
@@ -118,7 +118,6 @@ static value cons(value a, value d)
     v->cdr = d;
     return v;
 }
-
 static value list2(value a, value b) { return cons(a, cons(b, &nil)); }
 
 /* Number of elements, or -1 when it is no proper list. */
@@ -137,22 +136,20 @@ static value real(double d)
     return v;
 }
 
-/* Whose text is still to be written. */
-static value string(intptr_t length)
+static value string(const char *text, intptr_t length)
 {
     value v = make(STRING);
     v->length = length;
     v->text = unscanned((size_t)length + 1);
     v->text[length] = 0;
+    if (text)
+        memcpy(v->text, text, (size_t)length);
+    else
+        memset(v->text, ' ', (size_t)length);
     return v;
 }
 
-static value string_of(const char *text, intptr_t length)
-{
-    value v = string(length);
-    memcpy(v->text, text, (size_t)length);
-    return v;
-}
+static value text(const char *s) { return string(s, (intptr_t)strlen(s)); }
 
 static value vector(intptr_t length, value fill)
 {
@@ -175,11 +172,12 @@ static value intern(const char *name)
     return s;
 }
 
-static const char *format_number(value v, char out[40])
+static const char *format_number(value v)
 {
+    static char out[40];
     if (is_int(v))
-        snprintf(out, 40, "%jd", (intmax_t)int_of(v));
-    else if (snprintf(out, 40, "%.15g", v->real) && isfinite(v->real) && !strpbrk(out, ".e"))
+        snprintf(out, sizeof out, "%jd", (intmax_t)int_of(v));
+    else if (snprintf(out, sizeof out, "%.15g", v->real) && isfinite(v->real) && !strpbrk(out, ".e"))
         strcat(out, ".0");
     return out;
 }
@@ -195,10 +193,8 @@ static void print_written(FILE *out, value s)
 static void print_sequence(FILE *out, value v, bool write)
 {
     fputs(is(v, PAIR) ? "(" : "#(", out);
-    for (intptr_t i = 0; is(v, VECTOR) && i < v->length; i++) {
-        fputs(i ? " " : "", out);
-        print(out, v->item[i], write);
-    }
+    for (intptr_t i = 0; is(v, VECTOR) && i < v->length; i++)
+        fputs(i ? " " : "", out), print(out, v->item[i], write);
     for (; is(v, PAIR); v = v->cdr) {
         print(out, v->car, write);
         fputs(is(v->cdr, PAIR) ? " " : v->cdr == &nil ? "" : " . ", out);
@@ -210,10 +206,9 @@ static void print_sequence(FILE *out, value v, bool write)
 
 static void print(FILE *out, value v, bool write)
 {
-    char digits[40];
     check_stack();
     if (is_int(v) || is(v, REAL))
-        fputs(format_number(v, digits), out);
+        fputs(format_number(v), out);
     else if (is(v, PAIR) || is(v, VECTOR))
         print_sequence(out, v, write);
     else if (write && (v == character(' ') || v == character('\n')))
@@ -273,8 +268,10 @@ static value read_vector(const char **p)
 
 static value read_string(const char **p)
 {
-    intptr_t n = 0;
-    char *text = unscanned(strcspn(*p, "\"") + 1);
+    size_t n = 0, most = 0;
+    while ((*p)[most] && (*p)[most] != '"')
+        most += (*p)[most] == '\\' && (*p)[most + 1] ? 2 : 1;
+    char *text = unscanned(most + 1);
     for (; **p != '"'; ++*p) {
         bool escaped = **p == '\\' && *++*p;
         if (!**p)
@@ -283,10 +280,10 @@ static value read_string(const char **p)
         text[n++] = escaped && **p == 'n' ? '\n' : escaped && **p == 't' ? '\t' : **p;
     }
     ++*p;
-    return string_of(text, n);
+    return string(text, (intptr_t)n);
 }
 
-/* The number that a text spells, or NULL. */
+/* The number that a text spells, or #f. */
 static value parse_number(const char *text)
 {
     char *end;
@@ -295,7 +292,7 @@ static value parse_number(const char *text)
     if (end > text && !*end && !errno && int_of(integer(i)) == i)
         return integer(i);
     double d = strtod(text, &end);
-    return *end || !isdigit((unsigned char)text[strspn(text, "+-.")]) ? NULL : real(d);
+    return *end || !isdigit((unsigned char)text[strspn(text, "+-.")]) ? &no : real(d);
 }
 
 static value read_atom(const char **p)
@@ -306,15 +303,14 @@ static value read_atom(const char **p)
     *p += n;
     if (strcmp(text, "#t") == 0 || strcmp(text, "#f") == 0)
         return boolean(text[1] == 't');
-    if (n == 3 && text[0] == '#' && text[1] == '\\')
-        return character(text[2]);
-    if (text[0] == '#' && text[1] == '\\')
-        return strcmp(text + 2, "space") == 0     ? character(' ')
-               : strcmp(text + 2, "newline") == 0 ? character('\n')
-               : strcmp(text + 2, "tab") == 0     ? character('\t')
-                                                  : fail(NULL, "a character of unknown name");
+    if (text[0] == '#' && text[1] == '\\') {
+        bool space = strcmp(text + 2, "space") == 0, newline = strcmp(text + 2, "newline") == 0;
+        return n == 3 || space ? character(space ? ' ' : text[2])
+               : newline       ? character('\n')
+                               : fail(NULL, "unknown: %s", text);
+    }
     value number = parse_number(text);
-    return number ? number : text[0] == '#' ? fail(NULL, "what begins with # is not known") : intern(text);
+    return number != &no ? number : text[0] == '#' ? fail(NULL, "unknown: %s", text) : intern(text);
 }
 
 static value read_form(const char **p)
@@ -340,7 +336,7 @@ static value read_form(const char **p)
 
 /* ---- 3. compile -------------------------------------------------------------------------------------------------- */
 
-enum op { CONSTANT, LOCAL, OUTER, GLOBAL, SET, DEFINE, IF, SEQUENCE, LAMBDA, CALL, CALL_GLOBAL };
+enum op { CONSTANT, LOCAL, OUTER, GLOBAL, SET, DEFINE, IF, SEQUENCE, LAMBDA, CALL, CALL_KNOWN };
 
 struct node {
     enum op op;
@@ -359,7 +355,8 @@ struct scope {
     int slots;
 };
 
-enum { DEFINE_FORM = 1, MACRO_CALL = 2 }; /* places among the special forms */
+enum syntax { ORDINARY, DEFINE_FORM, MACRO_CALL, LAMBDA_FORM, QUOTE, IF_FORM, SET_FORM, DEFINE_MACRO, BEGIN, N_SYNTAX };
+typedef struct node *syntax_fn(value form, struct scope *s);
 static value run(const struct node *n, int slots);
 static struct node *compile(value form, struct scope *s);
 
@@ -393,15 +390,13 @@ static void declare(value symbol, struct scope *s)
 static struct node *variable(value symbol, const struct scope *s)
 {
     struct node *var = node(GLOBAL, 0, is(symbol, SYMBOL) ? symbol : fail(symbol, "not a name: "));
-    for (; s; s = s->up, var->depth++) {
-        for (value l = s->names; l != &nil; l = l->cdr) {
+    for (; s; s = s->up, var->depth++)
+        for (value l = s->names; l != &nil; l = l->cdr)
             if (l->car->car == symbol) {
                 var->op = var->depth ? OUTER : LOCAL;
                 var->slot = (int)int_of(l->car->cdr);
                 return var;
             }
-        }
-    }
     return var;
 }
 
@@ -421,27 +416,13 @@ static struct node *sequence(value forms, struct scope *s)
 }
 
 static struct node *compile_begin(value form, struct scope *s) { return sequence(form->cdr, s); }
-static struct node *compile_quote(value form, struct scope *s) { return s ? node(CONSTANT, 0, at(form, 1)) : NULL; }
-
-static value quasi(value x)
-{
-    bool splice = is(x, PAIR) && is(x->car, PAIR) && x->car->car == intern("unquote-splicing");
-    if (!is(x, PAIR))
-        return list2(intern("quote"), x);
-    if (x->car == intern("unquote"))
-        return at(x, 1);
-    value join = intern(splice ? "append" : "cons")->global;
-    return cons(join, list2(splice ? at(x->car, 1) : quasi(x->car), quasi(x->cdr)));
-}
-
-static struct node *compile_quasi(value form, struct scope *s) { return compile(quasi(at(form, 1)), s); }
+static struct node *compile_quote(value form, UNUSED struct scope *s) { return node(CONSTANT, 0, at(form, 1)); }
 
 static struct node *compile_if(value form, struct scope *s)
 {
-    struct node *branch = node(IF, 3, NULL);
-    branch->kid[0] = compile(at(form, 1), s);
-    branch->kid[1] = compile(at(form, 2), s);
-    branch->kid[2] = tail(form, 3) == &nil ? node(CONSTANT, 0, &nothing) : compile(at(form, 3), s);
+    value otherwise = tail(form, 3) == &nil ? &nothing : at(form, 3);
+    struct node *branch = sequence(cons(at(form, 1), list2(at(form, 2), otherwise)), s);
+    branch->op = IF;
     return branch;
 }
 
@@ -463,7 +444,9 @@ static struct node *compile_define(value form, struct scope *s)
     struct node *define = compile_set(cons(&nil, list2(name, what)), s);
     if (define->kid[1]->op == LOCAL)
         return define;
-    define->op = s->up ? (enum op) !fail(form, "a define inside an expression: ") : DEFINE;
+    if (s->up)
+        fail(form, "a define inside an expression: ");
+    define->op = DEFINE;
     name->syntax = 0;
     return define;
 }
@@ -512,20 +495,30 @@ static struct node *compile_lambda(value form, struct scope *s)
     return lambda;
 }
 
-static const struct {
-    const char *name;
-    struct node *(*compile)(value form, struct scope *s);
-} special_forms[] = {{NULL, NULL},
-                     {"define", compile_define},
-                     {"%macro-call", compile_macro_call},
-                     {"define-macro", compile_define_macro},
-                     {"quote", compile_quote},
-                     {"quasiquote", compile_quasi},
-                     {"if", compile_if},
-                     {"set!", compile_set},
-                     {"lambda", compile_lambda},
-                     {"begin", compile_begin}};
-enum { N_SPECIAL_FORMS = sizeof special_forms / sizeof special_forms[0] };
+/* ((lambda (x ...) body ...) form ...), which is what `let` becomes: no closure, its variables join this frame. */
+static struct node *compile_let(value params, value forms, value inits, struct scope *s)
+{
+    struct node *all = node(SEQUENCE, length_of(inits) + 1, NULL), *set;
+    struct scope inner = *s;
+    int i = 0;
+    for (; is(params, PAIR) && inits != &nil; params = params->cdr, inits = inits->cdr) {
+        all->kid[i++] = set = node(SET, 2, NULL);
+        set->kid[0] = compile(inits->car, s);
+        inner.slots = s->slots;
+        declare(params->car, &inner);
+        s->slots = inner.slots;
+        set->kid[1] = variable(params->car, &inner);
+    }
+    all->kid[i] = params == inits ? body(forms, &inner) : (void *)fail(params, "names and values differ in number: ");
+    s->slots = inner.slots;
+    return all;
+}
+
+/* In the order of enum syntax. */
+static syntax_fn *const special_forms[] = {NULL,           compile_define,       compile_macro_call,
+                                           compile_lambda, compile_quote,        compile_if,
+                                           compile_set,    compile_define_macro, compile_begin};
+static const char *const special_names[] = {"", "define", "", "lambda", "quote", "if", "set!", "define-macro", "begin"};
 
 static struct node *compile(value form, struct scope *s)
 {
@@ -537,17 +530,23 @@ static struct node *compile(value form, struct scope *s)
     if (length_of(form) < 1)
         fail(form, "not a form: ");
     if (syntax_of(form, s))
-        return special_forms[syntax_of(form, s)].compile(form, s);
+        return special_forms[syntax_of(form, s)](form, s);
+    if (syntax_of(form->car, s) == LAMBDA_FORM && length_of(at(form->car, 1)) >= 0)
+        return compile_let(at(form->car, 1), tail(form->car, 2), form->cdr, s);
     struct node *call = node(CALL, length_of(form), NULL);
     for (int i = 0; i < call->n; i++, form = form->cdr)
         call->kid[i] = compile(form->car, s);
-    call->op = call->kid[0]->op == GLOBAL ? CALL_GLOBAL : CALL;
+    value f = call->kid[0]->op == GLOBAL ? call->kid[0]->datum->global : NULL;
+    if (f && is(f, BUILTIN) && f->fn != b_apply && call->n > f->min && call->n - 1 <= f->max &&
+        call->n <= LOCAL_ARGS + 1) {
+        call->op = CALL_KNOWN;
+        call->datum = f;
+    }
     return call;
 }
 
 /* ---- 4. run ------------------------------------------------------------------------------------------------------ */
 
-static builtin_fn b_apply;
 static value eval(const struct node *n, value *frame);
 static inline value operand(const struct node *n, value *frame);
 
@@ -569,26 +568,21 @@ static value *place(const struct node *n, value *frame)
     return &frame[n->slot];
 }
 
-static value call_builtin(value f, int n, value *a)
+/* What most calls are, without eval: of a builtin, and its name means the same as when the call was compiled. */
+static value call_known(const struct node *n, value *frame)
 {
-    return n >= f->min && n <= f->max ? f->fn(f, n, a) : fail(f, "%d arguments given to ", n);
-}
-
-/* The value of a call whose procedure is a global variable: builtins, which are most of them, need no eval. */
-static value call_global(const struct node *n, value *frame)
-{
-    value f = n->kid[0]->datum->global, a[LOCAL_ARGS];
-    if (!f || !is(f, BUILTIN) || n->n > LOCAL_ARGS)
+    value a[LOCAL_ARGS];
+    if (n->kid[0]->datum->global != n->datum)
         return eval(n, frame);
     for (int i = 1; i < n->n; i++)
         a[i - 1] = operand(n->kid[i], frame);
-    return call_builtin(f, n->n - 1, a);
+    return n->datum->fn(n->datum, n->n - 1, a);
 }
 
 static inline value operand(const struct node *n, value *frame)
 {
     if (n->op > GLOBAL)
-        return n->op == CALL_GLOBAL ? call_global(n, frame) : eval(n, frame);
+        return n->op == CALL_KNOWN ? call_known(n, frame) : eval(n, frame);
     value v = n->op == LOCAL ? frame[n->slot] : n->op == CONSTANT ? n->datum : *place(n, frame);
     return v ? v : fail(n->datum, n->op == GLOBAL ? "undefined: " : "used before it has a value: ");
 }
@@ -610,9 +604,8 @@ static value *bind(value f, int n, const value *a)
 /* (apply f x ... list): f, and x ... with the elements of the list, are what is called. */
 static value *spread(value *f, int *n, value *a)
 {
-    int given = *n - 2, more = *n < 2 ? -1 : length_of(a[*n - 1]);
-    value *all = more < 0 ? (void *)fail(*f, "not a procedure and a list: ")
-                          : scanned((size_t)*n * sizeof *a + (size_t)more * sizeof *a);
+    int given = *n - 2, more = length_of(a[*n - 1]);
+    value *all = scanned((size_t)(*n + (more < 0 ? fail(a[*n - 1], "apply: not a list: "), 0 : more)) * sizeof(value));
     memcpy(all, a + 1, (size_t)given * sizeof(value));
     for (value list = a[*n - 1]; list != &nil; list = list->cdr)
         all[given++] = list->car;
@@ -634,7 +627,7 @@ static value call(const struct node **node, value **frame)
     while (is(f, BUILTIN) && f->fn == b_apply)
         a = spread(&f, &given, a);
     if (is(f, BUILTIN))
-        return call_builtin(f, given, a);
+        return given >= f->min && given <= f->max ? f->fn(f, given, a) : fail(f, "%d arguments given to ", given);
     *frame = exact ? new : is(f, CLOSURE) ? bind(f, given, a) : (void *)fail(f, "not a procedure: ");
     *node = f->lambda->kid[0];
     return NULL;
@@ -668,10 +661,9 @@ static value eval(const struct node *n, value *frame)
             v->lambda = n;
             v->frame = frame;
             return v;
-        case CALL_GLOBAL:
-            v = n->kid[0]->datum->global;
-            if (v && is(v, BUILTIN) && v->fn != b_apply && n->n <= LOCAL_ARGS)
-                return call_global(n, frame);
+        case CALL_KNOWN:
+            if (n->kid[0]->datum->global == n->datum)
+                return call_known(n, frame);
             /* fall through */
         case CALL:
             v = call(&n, &frame);
@@ -686,13 +678,12 @@ static value eval(const struct node *n, value *frame)
 
 /* ---- 5. builtins ------------------------------------------------------------------------------------------------- */
 
-#define UNUSED __attribute__((__unused__))
-
-static struct builtin {
+struct builtin {
     const char *names;
     struct object model;
     struct builtin *next;
-} * builtins;
+};
+static struct builtin *builtins;
 
 /* Defines the builtins of these names, blanks between them, with least and most arguments. start makes them known. */
 #define B(names, f, least, most)                                                                                       \
@@ -703,12 +694,12 @@ static struct builtin {
 
 static value want(value self, enum tag t, value v)
 {
-    return is(v, t) ? v : fail(v, "%s: wants a %s, not ", self->name, tag_names[t]);
+    return tag_of(v) == t ? v : fail(v, "%s: wants a %s, not ", self->name, tag_names[t]);
 }
 
-static intptr_t want_int(value self, value v, intptr_t min, intptr_t max)
+static intptr_t want_int(value self, value v, intptr_t limit)
 {
-    bool good = is_int(v) && int_of(v) >= min && int_of(v) <= max;
+    bool good = is_int(v) && int_of(v) >= 0 && int_of(v) < limit;
     return int_of(good ? v : fail(v, "%s: wants an integer within bounds, not ", self->name));
 }
 
@@ -740,14 +731,12 @@ B("+ - * /", b_arith, 0, MANY)
     return sum;
 }
 
-B("quotient remainder modulo", b_divide, 2, 2)
+B("quotient remainder", b_divide, 2, 2)
 {
-    intptr_t x = want_int(self, a[0], INTPTR_MIN, INTPTR_MAX), y = want_int(self, a[1], INTPTR_MIN, INTPTR_MAX);
+    intptr_t x = int_of(want(self, INTEGER, a[0])), y = int_of(want(self, INTEGER, a[1]));
     if (!y)
         fail(a[0], "%s: division by zero of ", self->name);
-    if (*self->name == 'q')
-        return combine(self, '*', integer(x / y), integer(1));
-    return integer(*self->name == 'm' && x % y && (x % y < 0) != (y < 0) ? x % y + y : x % y);
+    return *self->name == 'r' ? integer(x % y) : combine(self, '*', integer(x / y), integer(1));
 }
 
 B("= < > <= >=", b_compare, 1, MANY)
@@ -765,32 +754,12 @@ B("= < > <= >=", b_compare, 1, MANY)
     return &yes;
 }
 
-B("floor ceiling round truncate exact", b_round, 1, 1)
-{
-    double x = want_number(self, a[0]), limit = (double)(INTPTR_MAX / 2);
-    double r = *self->name == 'f' ? floor(x) : *self->name == 'c' ? ceil(x) : *self->name == 'r' ? rint(x) : trunc(x);
-    if (*self->name != 'e' || is_int(a[0]))
-        return is_int(a[0]) ? a[0] : real(r);
-    return fabs(r) < limit ? integer((intptr_t)r) : fail(a[0], "exact: no integer is as large as ");
-}
-
-B("number->string", b_number_to_string, 1, 1)
-{
-    char digits[40];
-    want_number(self, a[0]);
-    return string_of(digits, (intptr_t)strlen(format_number(a[0], digits)));
-}
-
-B("string->number", b_string_to_number, 1, 1)
-{
-    value v = parse_number(want(self, STRING, a[0])->text);
-    return v ? v : &no;
-}
-
 B("boolean? char? integer? real? string? symbol? vector? closure? builtin?", b_is, 1, 1)
 {
     return boolean(strncmp(self->name, tag_names[tag_of(a[0])], strlen(self->name) - 1) == 0);
 }
+B("number->string", b_number_to_string, 1, 1) { return want_number(self, a[0]), text(format_number(a[0])); }
+B("string->number", b_string_to_number, 1, 1) { return parse_number(want(self, STRING, a[0])->text); }
 B("null?", b_is_null, 1, 1) { return boolean(a[0] == &nil); }
 B("pair?", b_is_pair, 1, 1) { return boolean(is(a[0], PAIR)); }
 B("not", b_not, 1, 1) { return boolean(a[0] == &no); }
@@ -803,82 +772,57 @@ B("car", b_car, 1, 1) { return want(self, PAIR, a[0])->car; }
 B("cdr", b_cdr, 1, 1) { return want(self, PAIR, a[0])->cdr; }
 B("set-car!", b_set_car, 2, 2) { return want(self, PAIR, a[0])->car = a[1], &nothing; }
 B("set-cdr!", b_set_cdr, 2, 2) { return want(self, PAIR, a[0])->cdr = a[1], &nothing; }
-B("length", b_length, 1, 1)
-{
-    return length_of(a[0]) < 0 ? fail(a[0], "length: not a list: ") : integer(length_of(a[0]));
-}
-
-B("memq memv assq assv", b_find, 2, 2)
-{
-    for (value l = a[1]; l != &nil; l = l->cdr) {
-        value x = want(self, PAIR, l)->car;
-        if (eqv(a[0], *self->name == 'a' ? want(self, PAIR, x)->car : x))
-            return *self->name == 'a' ? x : l;
-    }
-    return &no;
-}
+B("length", b_length, 1, 1) { return length_of(a[0]) < 0 ? fail(a[0], "not a list: ") : integer(length_of(a[0])); }
+B("floor", b_floor, 1, 1) { return is_int(a[0]) ? a[0] : real(floor(want(self, REAL, a[0])->real)); }
+B("%exact", b_exact, 1, 1) { return is_int(a[0]) ? a[0] : integer((intptr_t)want(self, REAL, a[0])->real); }
 
 static value *item(value self, value *a)
 {
-    return &a[0]->item[want_int(self, a[1], 0, want(self, VECTOR, a[0])->length - 1)];
+    value v = want(self, VECTOR, a[0]);
+    return &v->item[want_int(self, a[1], v->length)];
 }
-B("make-vector", b_make_vector, 1, 2) { return vector(want_int(self, a[0], 0, INT_MAX), n > 1 ? a[1] : &nothing); }
+B("make-vector", b_make_vector, 1, 2) { return vector(want_int(self, a[0], 1 << 30), n > 1 ? a[1] : &nothing); }
 B("vector-ref", b_vector_ref, 2, 2) { return *item(self, a); }
 B("vector-set!", b_vector_set, 3, 3) { return *item(self, a) = a[2], &nothing; }
 B("vector-length", b_vector_length, 1, 1) { return integer(want(self, VECTOR, a[0])->length); }
 
 static char *letter(value self, value *a)
 {
-    return &a[0]->text[want_int(self, a[1], 0, want(self, STRING, a[0])->length - 1)];
+    value v = want(self, STRING, a[0]);
+    return &v->text[want_int(self, a[1], v->length)];
 }
 B("string-ref", b_string_ref, 2, 2) { return character(*letter(self, a)); }
 B("string-set!", b_string_set, 3, 3) { return *letter(self, a) = (char)want(self, CHAR, a[2])->length, &nothing; }
 B("string-length", b_string_length, 1, 1) { return integer(want(self, STRING, a[0])->length); }
 B("string->symbol", b_string_to_symbol, 1, 1) { return intern(want(self, STRING, a[0])->text); }
-B("symbol->string", b_symbol_to_string, 1, 1)
-{
-    return string_of(want(self, SYMBOL, a[0])->name, (intptr_t)strlen(a[0]->name));
-}
+B("symbol->string", b_name, 1, 1) { return text(want(self, SYMBOL, a[0])->name); }
 B("char->integer", b_char_to_integer, 1, 1) { return integer(want(self, CHAR, a[0])->length); }
-B("integer->char", b_integer_to_char, 1, 1) { return character((int)want_int(self, a[0], 0, 255)); }
+B("integer->char", b_integer_to_char, 1, 1) { return character((int)want_int(self, a[0], 256)); }
 
-B("make-string", b_make_string, 1, 2)
+B("make-string", b_make_string, 1, 1) { return string(NULL, want_int(self, a[0], 1 << 30)); }
+static int order(value self, value *a)
 {
-    value s = string(want_int(self, a[0], 0, INT_MAX));
-    memset(s->text, n > 1 ? (int)want(self, CHAR, a[1])->length : ' ', (size_t)s->length);
-    return s;
+    return strcmp(want(self, STRING, a[0])->text, want(self, STRING, a[1])->text);
 }
-
-B("string=? string<?", b_string_compare, 2, 2)
-{
-    int order = strcmp(want(self, STRING, a[0])->text, want(self, STRING, a[1])->text);
-    return boolean(self->name[6] == '=' ? order == 0 : order < 0);
-}
+B("string=?", b_same_string, 2, 2) { return boolean(order(self, a) == 0); }
+B("string<?", b_less_string, 2, 2) { return boolean(order(self, a) < 0); }
 
 B("display write", b_display, 1, 1) { return print(stdout, a[0], *self->name == 'w'), &nothing; }
 B("newline", b_newline, 0, 0) { return putchar('\n'), &nothing; }
 B("command-line", b_command_line, 0, 0) { return command_line; }
 B("%fail", b_fail, 1, 2) { return fail(n > 1 ? a[1] : NULL, n > 1 ? "%s " : "%s", want(self, STRING, a[0])->text); }
-B("exit", b_exit, 0, 1) { exit(n ? (int)want_int(self, a[0], 0, 255) : 0); }
-B("apply", b_apply, 2, MANY)
-{
-    value f = self, *all = spread(&f, &n, a);
-    return is(f, BUILTIN) ? call_builtin(f, n, all) : fail;
-}
+B("exit", b_exit, 0, 1) { exit(n ? (int)want_int(self, a[0], 256) : 0); }
+B("apply", b_apply, 2, MANY) { return fail(self, "never run, see call: "); }
 
 /* ---- 6. start ---------------------------------------------------------------------------------------------------- */
 
 static const char prelude[] =
-#include "lisp/prelude.h"
+#include "scheme/prelude.h"
     ;
 
-/* What the thread is to run: a text, and whether to print the values of its forms. */
-struct job {
-    const char *text;
-    bool echo;
-};
+static bool echo; /* print the values of forms */
 
-static void run_text(const char *text, bool echo)
+static void run_text(const char *text)
 {
     for (line = 1; skip_space(&text);) {
         struct scope top = {NULL, &nil, 1};
@@ -887,10 +831,8 @@ static void run_text(const char *text, bool echo)
         form_line = start;
         const struct node *n = compile(form, &top);
         value v = run(n, top.slots);
-        if (echo && v != &nothing) {
-            print(stdout, v, true);
-            putchar('\n');
-        }
+        if (echo && v != &nothing)
+            print(stdout, v, true), putchar('\n');
     }
 }
 
@@ -898,31 +840,29 @@ static void start(void)
 {
     for (int i = 0; i < 256; i++)
         chars[i] = (struct object){.tag = CHAR, .length = i};
-    for (short i = 1; i < N_SPECIAL_FORMS; i++)
-        intern(special_forms[i].name)->syntax = i;
+    for (short i = 1; i < N_SYNTAX; i++)
+        intern(special_names[i])->syntax = i;
     for (const struct builtin *b = builtins; b; b = b->next) {
-        for (const char *names = b->names; *names; names += strspn(names, " ")) {
-            size_t n = strcspn(names, " ");
-            value one = make(BUILTIN), symbol = intern(checked(gc_strndup(names, n)));
+        char *names = checked(gc_strndup(b->names, strlen(b->names)));
+        for (const char *name = strtok(names, " "); name; name = strtok(NULL, " ")) {
+            value one = make(BUILTIN);
             *one = b->model;
-            one->name = symbol->name;
-            symbol->global = one;
-            names += n;
+            one->name = name;
+            intern(name)->global = one;
         }
     }
-    run_text(prelude, false);
+    run_text(prelude);
 }
 
-static void *run_job(void *arg)
+static void *run_program(void *text)
 {
-    const struct job *job = arg;
     stack_end = (uintptr_t)__builtin_frame_address(0) - STACK_BYTES + STACK_SPARE;
     start();
-    run_text(job->text, job->echo);
+    run_text(text);
     return NULL;
 }
 
-static const char *read_all(FILE *in)
+static char *read_all(FILE *in)
 {
     size_t n = 0, size = 1 << 16;
     char *text = unscanned(size);
@@ -938,26 +878,22 @@ static const char *read_all(FILE *in)
 
 int main(int argc, char **argv)
 {
-    bool echo = argc > 1 && strcmp(argv[1], "-e") == 0, in = argc < 2 || strcmp(argv[1], "-") == 0;
-    if (argc > 1 && argv[1][0] == '-' && (echo ? argc < 3 : !in)) {
+    bool in = argc < 2 || strcmp(argv[1], "-") == 0, expr = argc > 2 && strcmp(argv[1], "-e") == 0;
+    if (!in && !expr && argv[1][0] == '-') {
         fputs("usage: lisp [FILE | - | -e EXPR] [ARG...]\n", stderr);
         return 2;
     }
+    echo = expr;
     file = in ? "standard input" : argv[1];
-    struct job job = {echo ? argv[2] : read_all(in ? stdin : fopen(file, "r")), echo};
-    for (int i = argc; i-- > 1 + echo;)
-        command_line = cons(string_of(argv[i], (intptr_t)strlen(argv[i])), command_line);
+    char *program = expr ? argv[2] : read_all(in ? stdin : fopen(file, "r"));
+    for (int i = argc; i-- > 1 + expr;)
+        command_line = cons(text(argv[i]), command_line);
     pthread_attr_t attr;
     pthread_t thread;
-    pthread_attr_init(&attr);
-    int error = pthread_attr_setstacksize(&attr, STACK_BYTES);
-    if (!error)
-        error = pthread_create(&thread, &attr, run_job, &job);
-    if (!error)
-        error = pthread_join(thread, NULL);
-    if (error || fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "lisp: %s\n", strerror(error ? error : errno));
-        return 1;
-    }
+    if (pthread_attr_init(&attr) || pthread_attr_setstacksize(&attr, STACK_BYTES) ||
+        pthread_create(&thread, &attr, run_program, program) || pthread_join(thread, NULL))
+        fail(NULL, "no thread with a stack of %d bytes", STACK_BYTES);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail(NULL, "writing standard output: %s", strerror(errno));
     return 0;
 }

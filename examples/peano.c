@@ -6,8 +6,9 @@
  *
  * Usage: peano N            prints n! for every n from 0 to N
  *
- * The deepest recursion is count's: N! frames, 16 bytes each at -O2 (a return address, and 8 bytes because the ABI wants
- * calls aligned to 16). It runs on a thread whose stack is reserved for that depth and takes memory as it is touched. */
+ * The deepest recursion is count's: N! frames, 16 bytes each at -O2 (a return address, and 8 bytes because the ABI
+ * wants calls aligned to 16). It runs on a thread whose stack is reserved for that depth and takes memory as it is
+ * touched. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>

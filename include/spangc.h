@@ -147,13 +147,13 @@ GC_SPAN_API void gc_collect(void);
  * will use again. For tests of "is this collected?". */
 GC_SPAN_API void gc_collect_without_stacks(void);
 
-/* Overwrites up to `bytes` of the calling thread's stack below its current frame with zeros, so that dead pointers
- * left by calls that have returned are not found there. (bdwgc: GC_clear_stack.) */
+/* Overwrites `bytes` of the calling thread's stack below its current frame with zeros, or as much as there is, so that
+ * dead pointers left by calls that have returned are not found there. (bdwgc: GC_clear_stack.) */
 GC_SPAN_API void gc_clear_stack(size_t bytes);
 
-/* Forbid and allow collections that the library starts by itself. They nest: collections run while gc_enable was
- * called as often as gc_disable; gc_enable without a gc_disable is ignored. Return the depth after the call.
- * gc_disabled_depth reads it. (bdwgc: GC_enable, GC_disable.) */
+/* Forbid and allow collections that the library starts by itself, the one before an allocation fails included. They
+ * nest: collections run while gc_enable was called as often as gc_disable; gc_enable without a gc_disable is ignored.
+ * Return the depth after the call. gc_disabled_depth reads it. (bdwgc: GC_enable, GC_disable.) */
 GC_SPAN_API int gc_enable(void);
 GC_SPAN_API int gc_disable(void);
 GC_SPAN_API int gc_disabled_depth(void);
@@ -199,9 +199,10 @@ typedef void (*gc_warn_fn)(const char *message);
 GC_SPAN_API gc_warn_fn gc_set_warn_handler(gc_warn_fn fn);
 GC_SPAN_API gc_warn_fn gc_get_warn_handler(void);
 
-/* Called as a collection goes through its phases. Between GC_SPAN_EVENT_STOP_REQUEST and GC_SPAN_EVENT_RESTARTED other
- * threads are stopped, perhaps inside malloc or stdio: then it must not allocate, lock or print, only store. NULL is
- * none. The setter returns the old one; the getter stores its argument in *arg unless arg is NULL. */
+/* Called as a collection goes through its phases, in the thread that collects. It must not call the library, and from
+ * GC_SPAN_EVENT_STOP_REQUEST to GC_SPAN_EVENT_RESTARTED, while other threads are stopped, perhaps inside malloc or
+ * stdio, it must not allocate, lock or print either, only store. NULL is none. The setter returns the old one; the
+ * getter stores its argument in *arg unless arg is NULL. */
 enum gc_event_kind {
     GC_SPAN_EVENT_CYCLE_START,  /* value: heap bytes in use */
     GC_SPAN_EVENT_STOP_REQUEST, /* value: threads known */
@@ -209,7 +210,8 @@ enum gc_event_kind {
     GC_SPAN_EVENT_ROOTS_DONE,   /* value: bytes of roots scanned */
     GC_SPAN_EVENT_MARK_DONE,    /* value: bytes found live */
     GC_SPAN_EVENT_RESTARTED,    /* value: pause in nanoseconds */
-    GC_SPAN_EVENT_SWEEP_DONE,   /* value: heap bytes in use */
+    GC_SPAN_EVENT_SWEEP_DONE,   /* value: heap bytes in use. Only where the collection sweeps at once, because it was
+                                   asked for or memory ran out; else spans are swept as they are needed */
     GC_SPAN_EVENT_SCAVENGED,    /* value: bytes released */
     GC_SPAN_EVENT_HEAP_GROWN    /* value: heap bytes mapped */
 };

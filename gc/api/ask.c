@@ -31,6 +31,7 @@ size_t gc_usable_size(const void *p)
     struct object o;
     if (!ask(p, &o) || o.base != (uintptr_t)p || o.span->spanclass_ == SPANCLASS_TINY)
         return 0;
+    __atomic_store_n(&o.span->exact, true, __ATOMIC_RELAXED); /* it may use all of it from now on */
     return o.span->elemsize;
 }
 

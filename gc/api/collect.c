@@ -46,21 +46,29 @@ int gc_enable(void)
 int gc_disabled_depth(void) { return atomic_load_explicit(&disabled, memory_order_relaxed); }
 
 /* The pages cleared lie below this frame; a piece at a time, so that no guard page is jumped over. */
-static NOINLINE void clear_below(size_t bytes)
+static NOINLINE void clear_below(uintptr_t end)
 {
     enum { PIECE = 1024 };
     char piece[PIECE];
     memset(piece, 0, sizeof piece);
     __asm__ volatile("" : : "r"(piece) : "memory");
-    if (bytes > PIECE)
-        clear_below(bytes - PIECE);
+    if ((uintptr_t)piece > end)
+        clear_below(end);
     __asm__ volatile("" : : "r"(piece) : "memory");
 }
 
 void gc_clear_stack(size_t bytes)
 {
+    enum { MARGIN = 16 * 1024 }; /* for the frames of this call and of a signal handler */
+    const struct thread *t = api_thread();
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (!t || here < t->stack_lo || here >= t->stack_hi)
+        return;
+    size_t room = here - t->stack_lo > MARGIN ? here - t->stack_lo - MARGIN : 0;
+    if (bytes > room)
+        bytes = room;
     if (bytes > 0)
-        clear_below(bytes);
+        clear_below(here - bytes);
 }
 
 size_t gc_release_memory(void)

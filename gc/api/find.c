@@ -18,6 +18,20 @@ static struct mspan *span_of(uintptr_t p)
     return s;
 }
 
+static const uint64_t *alloc_bits_of(const struct mspan *s) { return __atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE); }
+
+/* Whether the slot around p was handed out and not freed. If p dangles, another thread may give the span up at any
+ * moment: its record and the memory of bitmaps stay, so what is read is garbage at worst, and the bitmap's address
+ * tells. While a live object holds the span, nothing changes: it is swept, and no new cycle begins in a region. */
+static bool slot_live(const struct mspan *s, uintptr_t p, size_t *i)
+{
+    const uint64_t *bits = alloc_bits_of(s);
+    *i = mspan_index(s, p);
+    if (!bits || *i >= s->nelems || alloc_bits_of(s) != bits)
+        return false;
+    return bits_test(bits, *i) && !mspan_slot_freed(s, *i) && !mcache_slot_unused(s, *i) && alloc_bits_of(s) == bits;
+}
+
 bool api_find(struct thread *t, const void *p, struct object *o)
 {
     t->mcache.lookups++;
@@ -25,8 +39,8 @@ bool api_find(struct thread *t, const void *p, struct object *o)
     struct mspan *s = span_of(at);
     if (!s)
         return false;
-    size_t i = mspan_index(s, at);
-    if (i >= s->nelems || !bits_test(s->alloc_bits, i) || mspan_slot_freed(s, i) || mcache_slot_unused(s, i))
+    size_t i;
+    if (!slot_live(s, at, &i))
         return false;
     *o = (struct object){s, i, mspan_slot(s, i)};
     return true;
@@ -36,14 +50,15 @@ bool api_find(struct thread *t, const void *p, struct object *o)
 static void describe(uintptr_t p, char *text, size_t n)
 {
     struct mspan *s = span_of(p);
-    size_t i = s ? mspan_index(s, p) : 0;
+    size_t i = 0;
+    bool live = s && slot_live(s, p, &i);
     if (!arena_contains(p))
         snprintf(text, n, "memory that is not this library's");
     else if (!s)
         snprintf(text, n, "free pages of the heap: the object was freed or collected, or never was");
     else if (i >= s->nelems)
         snprintf(text, n, "the unused end of a span of %zu-byte objects", s->elemsize);
-    else if (mspan_slot_freed(s, i) || !bits_test(s->alloc_bits, i) || mcache_slot_unused(s, i))
+    else if (!live)
         snprintf(text, n, "a free slot of %zu bytes at %#lx: the object was freed or collected before", s->elemsize,
                  (unsigned long)mspan_slot(s, i));
     else

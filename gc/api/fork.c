@@ -52,7 +52,7 @@ static void release_heap(void)
  * threads held a lock, and the parent is not harmed. */
 static void prepare(void)
 {
-    cycle_lock_acquire();
+    cycle_fork_acquire();
     bool stopped = world_stop(NULL, cycle_stop_wait_ns()).stopped;
     if (!stopped)
         lock_acquire(&world_lock);
@@ -65,7 +65,7 @@ static void in_parent(void)
 {
     release_heap();
     world_unlock();
-    cycle_lock_release();
+    cycle_fork_release();
 }
 
 static void in_child(void)
@@ -75,7 +75,7 @@ static void in_child(void)
     thread_fork_child();
     sweeper_fork_child();
     world_unlock();
-    cycle_lock_release();
+    cycle_fork_child();
 }
 
 void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }

@@ -9,18 +9,16 @@
 /* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
 static uint32_t worth_offering(const struct mspan *s) { return s->nelems / 8u + 1; }
 
-static bool free_small(struct thread *t, struct mspan *s, size_t i)
+static enum mspan_freed free_small(struct thread *t, struct mspan *s, size_t i)
 {
     if (atomic_load_explicit(&s->owner, memory_order_relaxed) == &t->mcache)
-        return mcache_free_local(&t->mcache, s, i) == MCACHE_FREED;
+        return mcache_free_local(&t->mcache, s, i) == MCACHE_FREED ? FREED_OK : FREED_TWICE;
     if (mcache_slot_unused(s, i))
-        return false;
-    /* FREED_NO_MEMORY: no bitmap could be had to note it in. The object stays until a collection finds it. */
-    if (mspan_note_free(s, i) == FREED_TWICE)
-        return false;
-    if (atomic_load_explicit(&s->freed, memory_order_relaxed) == worth_offering(s))
+        return FREED_TWICE;
+    enum mspan_freed r = mspan_note_free(s, i);
+    if (r == FREED_OK && atomic_load_explicit(&s->freed, memory_order_relaxed) == worth_offering(s))
         mcentral_offer_freed(s);
-    return true;
+    return r;
 }
 
 bool api_free_object(struct thread *t, const struct object *o)
@@ -30,13 +28,16 @@ bool api_free_object(struct thread *t, const struct object *o)
         mcentral_free_large(s);
         return true;
     }
-    if (!free_small(t, s, o->index))
-        return false;
-    if (s->pinned)
-        mcentral_count_frees(mcentral_of(s), 1);
-    else
-        t->mcache.frees[s->spanclass_]++;
-    return true;
+    /* Read first: once its last object is freed, the span may become another. */
+    spanclass spc = s->spanclass_;
+    bool pinned = s->pinned;
+    enum mspan_freed r = free_small(t, s, o->index);
+    /* FREED_NO_MEMORY: no bitmap could be had to note it in. The object stays until a collection finds it. */
+    if (r == FREED_OK && pinned)
+        mcentral_count_frees(mcentral_get(spc, true), 1);
+    else if (r == FREED_OK)
+        t->mcache.frees[spc]++;
+    return r != FREED_TWICE;
 }
 
 void gc_free(void *p)

@@ -30,6 +30,17 @@ static void look_up(struct thread *t, const void *p, struct old *old)
     region_leave(&t->mcache);
 }
 
+/* Stay in place. What a scanned object no longer uses is cleared: it would hold what it points to, and it must be zero
+ * if the object grows again. */
+static void *resize(void *p, const struct old *old, size_t size)
+{
+    if (!(old->flags & ALLOC_NOSCAN))
+        memset((char *)p + size, 0, old->usable - size);
+    if (size == old->usable)
+        __atomic_store_n(&old->o.span->exact, true, __ATOMIC_RELAXED);
+    return p;
+}
+
 static void *alloc_like(size_t size, unsigned flags)
 {
     if (flags & ALLOC_PINNED)
@@ -67,7 +78,7 @@ void *gc_realloc(void *p, size_t size)
         gc_free(p);
         return api_zero_object;
     }
-    void *q = fits(&old, size) ? p : move(p, &old, size);
+    void *q = fits(&old, size) ? resize(p, &old, size) : move(p, &old, size);
     gc_keep_alive(p);
     return q;
 }

@@ -27,14 +27,16 @@ int gc_exclude_roots(const void *lo, const void *hi) { return change(roots_add, 
 
 int gc_thread_attach(void)
 {
+    bool known = thread_self();
     struct thread *t = api_thread();
     if (!t)
         return -1;
+    t->stays |= known && t->attached == 0;
     t->attached++;
     return 0;
 }
 
-/* A thread that pthread_create of the program made stays known: it would be found again by its next call anyway. */
+/* A thread that was known before it attached stays known: other code in it relies on that. */
 int gc_thread_detach(void)
 {
     struct thread *t = thread_self();
@@ -42,7 +44,7 @@ int gc_thread_detach(void)
         errno = EINVAL;
         return -1;
     }
-    if (--t->attached == 0 && !t->created)
+    if (--t->attached == 0 && !t->stays)
         thread_unregister();
     return 0;
 }

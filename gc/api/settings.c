@@ -40,5 +40,17 @@ uint64_t gc_get_memory_limit(void)
 
 gc_warn_fn gc_set_warn_handler(gc_warn_fn fn) { return report_set_warn(fn); }
 gc_warn_fn gc_get_warn_handler(void) { return report_get_warn(); }
-gc_event_fn gc_set_event_handler(gc_event_fn fn, void *arg) { return events_set(fn, arg); }
+
+/* In a region: stopped half-way through the pair, the setter would make the collector wait for it. */
+gc_event_fn gc_set_event_handler(gc_event_fn fn, void *arg)
+{
+    struct thread *t = api_thread();
+    if (!t)
+        return NULL;
+    region_enter(&t->mcache);
+    gc_event_fn old = events_set(fn, arg);
+    region_leave(&t->mcache);
+    return old;
+}
+
 gc_event_fn gc_get_event_handler(void **arg) { return events_get(arg); }

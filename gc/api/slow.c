@@ -37,9 +37,9 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     void *p = NULL;
     region_enter(c);
     if (flags & ALLOC_PINNED)
-        p = pinned_alloc(spc);
+        p = pinned_alloc(spc, size);
     else if (c->slots[spc].alloc_cache || mcache_refill(c, spc, false))
-        p = mcache_take(&c->slots[spc]);
+        p = mcache_take(&c->slots[spc], size);
     if (p && spc == SPANCLASS_TINY)
         p = start_tiny_block(c, (uintptr_t)p, size);
     if (region_leave_quick(c))
@@ -56,6 +56,8 @@ static void *large(struct mcache *c, size_t size, unsigned flags)
     struct mspan *s = mcentral_alloc_large(pages_for(size), (size_t)1 << (flags >> ALLOC_ALIGN_SHIFT),
                                            flags & ALLOC_NOSCAN, flags & ALLOC_PINNED);
     void *p = s ? (void *)s->base : NULL;
+    if (s && size == s->elemsize)
+        s->exact = true;
     if (region_leave_quick(c))
         p = region_park(p);
     if (!s)
@@ -86,20 +88,29 @@ static void *alloc_at_boundary(uintptr_t size, uintptr_t flags, struct boundary 
     if (heap_collection_due() && api_collections_enabled())
         cycle_run(at, CYCLE_DUE, true);
     void *p = try_alloc(c, size, (unsigned)flags);
-    if (p)
+    if (p || !api_collections_enabled())
         return p;
-    cycle_run(at, CYCLE_FORCED, true);
+    cycle_run(at, CYCLE_MEMORY, true);
     return try_alloc(c, size, (unsigned)flags);
+}
+
+/* The boundary costs more than most refills, and is needed only to collect. */
+static void *alloc(struct mcache *c, size_t size, unsigned flags)
+{
+    void *p = heap_collection_due() ? NULL : try_alloc(c, size, flags);
+    return p ? p : boundary_call(alloc_at_boundary, size, flags);
 }
 
 void *api_alloc_slow(size_t size, unsigned flags)
 {
     int saved = errno;
-    if (!api_thread())
+    struct thread *t = api_thread();
+    if (!t)
         return NULL;
+    region_answer(&t->mcache);
     if (size == 0)
         return api_zero_object;
-    void *p = fits_address_space(size, flags) ? boundary_call(alloc_at_boundary, size, flags) : NULL;
+    void *p = fits_address_space(size, flags) ? alloc(&t->mcache, size, flags) : NULL;
     if (unlikely(!p)) {
         p = api_out_of_memory(size);
         if (!p) {

@@ -11,9 +11,11 @@
 
 #include <errno.h>
 
+/* What the new thread needs, made by its parent, so that what can fail fails in pthread_create. */
 struct start {
     void *(*fn)(void *);
     void *arg;
+    struct thread *thread;
 };
 
 int OS_WRAPPED(pthread_create)(pthread_t *restrict id, const pthread_attr_t *restrict attr, void *(*fn)(void *),
@@ -26,23 +28,34 @@ static void *run_thread(void *arg)
 {
     struct start *record = arg;
     os_unblock_signal(stop_signal());
-    struct thread *t = api_thread();
-    if (!t)
-        report_fatal("a new thread cannot be made known: no memory for its record; aborting");
-    t->created = true;
+    thread_adopt(record->thread, false);
+    thread_self()->stays = true;
     struct start s = *record;
     gc_free(record);
     return s.fn(s.arg);
+}
+
+static struct thread *reserve_record(void)
+{
+    struct mcache *c = mcache_self;
+    region_enter(c);
+    struct thread *t = thread_record_new();
+    region_leave(c);
+    return t;
 }
 
 int OS_WRAPPED(pthread_create)(pthread_t *restrict id, const pthread_attr_t *restrict attr, void *(*fn)(void *),
                                void *restrict arg)
 {
     struct start *record = gc_malloc_uncollectable(sizeof *record);
-    if (!record)
-        return EAGAIN;
-    *record = (struct start){fn, arg};
-    int e = os_real_pthread_create(id, attr, run_thread, record);
+    struct thread *t = record ? reserve_record() : NULL;
+    int e = EAGAIN;
+    if (t) {
+        *record = (struct start){fn, arg, t};
+        e = os_real_pthread_create(id, attr, run_thread, record);
+    }
+    if (e != 0 && t)
+        thread_record_drop(t);
     if (e != 0)
         gc_free(record);
     return e;

@@ -11,9 +11,8 @@
 #include <pthread.h>
 
 enum lock_rank {
-    RANK_CYCLE,    /* one collection at a time */
-    RANK_SETTINGS, /* percent, limit, disable depth */
-    RANK_WORLD,    /* the list of threads, and whether they run */
+    RANK_CYCLE, /* one collection at a time */
+    RANK_WORLD, /* the list of threads, and whether they run */
     RANK_HEAP_FIRST,
     RANK_PINNED = RANK_HEAP_FIRST, /* the cache of uncollectable objects */
     RANK_ROOTS,                    /* registered and excluded ranges */

@@ -4,6 +4,8 @@
  * Keeps:  .swept    marking starts with every span swept: alloc_bits are the truth             (mark_world)
  *         .flushed  and every mcache empty: a claimed slot is an object                        (mark_world)
  *         .still    the list of images does not change from its reading to the restart         (os_with_images_still)
+ *         .forkable  a thread that forks has no other between taking the dynamic linker's list and giving it back
+ *                    (enter_images, cycle_fork_acquire)
  *         .quiet    between stop and restart nothing here allocates with malloc or uses stdio
  * Below:  mark, world, sweeper, pacer.   Above: api, watch.   See doc/design/collection.md */
 #include "cycle/cycle.h"
@@ -18,6 +20,7 @@
 #include "mark/checkmark.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
+#include "world/roots.h"
 #include "world/stop.h"
 
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
@@ -27,16 +30,18 @@ static struct marker marker;
 static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
+enum { FORK_NAP_NS = 20 * 1000 * 1000 };
+
 struct cycle_hooks cycle_hooks;
 
-static void event(enum gc_event_kind kind, uint64_t value)
+static void event(enum gc_event_kind kind, const struct cycle_report *r, uint64_t value)
 {
     if (cycle_hooks.event)
-        cycle_hooks.event(kind, (uint32_t)totals.cycles + 1, value);
+        cycle_hooks.event(kind, r->number, value);
 }
 
-/* Everything that the library holds and that is no object: the limit leaves the heap the rest. Pages that are free and
- * with the OS do not count. */
+/* What the library holds beside the heap: the limit leaves the heap the rest. Free pages of the heap are no overhead:
+ * the heap grows into them before it takes others. */
 static uint64_t overhead(void)
 {
     struct pageheap_stats st;
@@ -60,6 +65,8 @@ void cycle_init(const struct options *o)
     settings.limit = o->mem_limit;
     settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
     totals.start_ns = os_now_ns();
+    /* The words in flight would be found as roots. */
+    roots_add(ROOTS_EXCLUDED, (uintptr_t)&marker, (uintptr_t)(&marker + 1));
     pace();
 }
 
@@ -70,9 +77,9 @@ static void mark_roots_and_heap(struct cycle_report *r)
         r->roots_scanned += rootjobs_mark(&marker, i);
         mark_drain(&marker);
     }
-    event(GC_SPAN_EVENT_ROOTS_DONE, r->roots_scanned);
+    event(GC_SPAN_EVENT_ROOTS_DONE, r, r->roots_scanned);
     mark_drain(&marker);
-    event(GC_SPAN_EVENT_MARK_DONE, marker.marked_bytes);
+    event(GC_SPAN_EVENT_MARK_DONE, r, marker.marked_bytes);
 }
 
 static void check_span(struct mspan *s, void *unused)
@@ -159,7 +166,7 @@ struct run {
 static void collect_stopped(struct run *run)
 {
     struct cycle_report *r = &run->report;
-    event(GC_SPAN_EVENT_STOP_REQUEST, thread_count);
+    event(GC_SPAN_EVENT_STOP_REQUEST, r, thread_count);
     uint64_t t0 = os_now_ns();
     struct stop_result stop = world_stop(run->at, settings.stop_wait_ns);
     if (!stop.stopped) {
@@ -168,7 +175,7 @@ static void collect_stopped(struct run *run)
     }
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
-    event(GC_SPAN_EVENT_STOPPED, stop.threads);
+    event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
     run->done = mark_world(run->stacks, r);
     run->lost_stacks = rootjobs_lost_stacks() > 0;
     uint64_t t2 = os_now_ns();
@@ -181,7 +188,7 @@ static void collect_stopped(struct run *run)
     if (!run->done)
         run->failed = "no memory for the list of roots";
     else
-        event(GC_SPAN_EVENT_RESTARTED, r->pause);
+        event(GC_SPAN_EVENT_RESTARTED, r, r->pause);
 }
 
 static void collect_locked(struct run *run)
@@ -193,7 +200,7 @@ static void collect_locked(struct run *run)
     r->before = atomic_load_explicit(&heap_live, memory_order_relaxed);
     r->number = (uint32_t)totals.cycles + 1;
     r->forced = run->reason == CYCLE_FORCED;
-    event(GC_SPAN_EVENT_CYCLE_START, r->before);
+    event(GC_SPAN_EVENT_CYCLE_START, r, r->before);
     sweeper_finish();
     os_block_signals(&old);
     collect_stopped(run);
@@ -208,17 +215,45 @@ static void run_with_images_still(void *arg)
 {
     struct run *run = arg;
     lock_acquire(&cycle_lock);
-    if (run->reason == CYCLE_FORCED || heap_collection_due())
+    if (run->reason != CYCLE_DUE || heap_collection_due())
         collect_locked(run);
     if (run->failed)
         put_off();
     lock_release(&cycle_lock);
 }
 
+static _Atomic uint32_t forking;       /* threads in fork; futex of those who want to collect */
+static _Atomic uint32_t inside_images; /* threads that hold or wait for the list of images; futex of those who fork */
+
+static void leave_images(void)
+{
+    if (atomic_fetch_sub_explicit(&inside_images, 1, memory_order_seq_cst) == 1 &&
+        atomic_load_explicit(&forking, memory_order_seq_cst))
+        os_futex_wake_all(&inside_images);
+}
+
+/* Either this thread sees the other fork, or that one sees this thread inside. */
+static void enter_images(void)
+{
+    for (;;) {
+        uint32_t n = atomic_load_explicit(&forking, memory_order_seq_cst);
+        if (n > 0) {
+            os_futex_wait(&forking, n, UINT64_MAX);
+            continue;
+        }
+        atomic_fetch_add_explicit(&inside_images, 1, memory_order_seq_cst);
+        if (atomic_load_explicit(&forking, memory_order_seq_cst) == 0)
+            return;
+        leave_images();
+    }
+}
+
 bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
 {
     struct run run = {.at = at, .reason = reason, .stacks = stacks};
+    enter_images();
     os_with_images_still(run_with_images_still, &run);
+    leave_images();
     if (run.failed)
         warn_once(&told_failed, run.failed,
                   "a collection was given up, and memory is not reclaimed until one succeeds");
@@ -226,13 +261,14 @@ bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
         return false;
     if (run.lost_stacks)
         warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
-    if (reason == CYCLE_FORCED)
+    if (reason != CYCLE_DUE)
         sweeper_finish();
     else
         sweeper_wake(run.report.live);
+    if (reason != CYCLE_DUE)
+        event(GC_SPAN_EVENT_SWEEP_DONE, &run.report, atomic_load_explicit(&heap_live, memory_order_relaxed));
     if (cycle_hooks.done)
         cycle_hooks.done(&run.report);
-    event(GC_SPAN_EVENT_SWEEP_DONE, atomic_load_explicit(&heap_live, memory_order_relaxed));
     return true;
 }
 
@@ -270,6 +306,32 @@ uint64_t cycle_limit(void)
     uint64_t limit = settings.limit;
     lock_release(&cycle_lock);
     return limit;
+}
+
+/* The wait ends: a thread inside may wait for the program, which holds the list in a dl_iterate_phdr of its own and
+ * allocates there. That child is lost to collections whatever we do. */
+void cycle_fork_acquire(void)
+{
+    uint32_t n;
+    uint64_t end = os_now_ns() + settings.stop_wait_ns;
+    atomic_fetch_add_explicit(&forking, 1, memory_order_seq_cst);
+    while ((n = atomic_load_explicit(&inside_images, memory_order_seq_cst)) > 0 && os_now_ns() < end)
+        os_futex_wait(&inside_images, n, FORK_NAP_NS);
+    lock_acquire(&cycle_lock);
+}
+
+void cycle_fork_release(void)
+{
+    lock_release(&cycle_lock);
+    if (atomic_fetch_sub_explicit(&forking, 1, memory_order_seq_cst) == 1)
+        os_futex_wake_all(&forking);
+}
+
+void cycle_fork_child(void)
+{
+    atomic_store_explicit(&inside_images, 0, memory_order_relaxed);
+    atomic_store_explicit(&forking, 0, memory_order_relaxed);
+    lock_release(&cycle_lock);
 }
 
 void cycle_lock_acquire(void) { lock_acquire(&cycle_lock); }

@@ -10,7 +10,8 @@ struct boundary;
 
 enum cycle_reason {
     CYCLE_DUE,    /* the heap reached its goal; nothing is done if another thread's collection dealt with that */
-    CYCLE_FORCED, /* the program asked, or memory ran out: done in any case, and the sweep is finished */
+    CYCLE_FORCED, /* the program asked: done in any case, and the sweep is finished */
+    CYCLE_MEMORY, /* memory ran out: the same, but not counted as asked for */
 };
 
 /* What a collection did, for the trace and the statistics. Times in nanoseconds. */
@@ -59,6 +60,12 @@ uint64_t cycle_limit(void);
 /* A copy of the totals, and keep collections away meanwhile: between the two calls none starts. */
 void cycle_lock_acquire(void);
 void cycle_lock_release(void);
+
+/* Around fork: no thread but the caller is on its way into a collection, where it would hold the dynamic linker's list
+ * of images, which the child would inherit locked for ever. */
+void cycle_fork_acquire(void);
+void cycle_fork_release(void);
+void cycle_fork_child(void);
 const struct cycle_totals *cycle_totals(void);
 
 /* The wait that a stop is given. */

@@ -7,7 +7,7 @@
 struct pacer_input {
     uint64_t live;     /* bytes of objects that the last mark found */
     uint64_t roots;    /* bytes of roots that it scanned */
-    uint64_t overhead; /* bytes from the OS that are not objects: metadata, free pages not released */
+    uint64_t overhead; /* bytes from the OS that are not the heap's: metadata */
     uint64_t limit;    /* the memory limit, or OPTIONS_LIMIT_NONE */
     int percent;       /* or OPTIONS_PERCENT_OFF */
 };

@@ -23,7 +23,7 @@ struct table {
     char *base;
     size_t mapped, max, step;
 };
-static struct table span_table = {.step = 64 * 1024}, dirty_table, released_table;
+static struct table span_table = {.step = 64 * 1024}, run_table, dirty_table, released_table;
 
 static bool table_reserve(struct table *t, size_t bytes)
 {
@@ -48,10 +48,12 @@ static bool table_map(struct table *t, size_t bytes)
 static bool tables_reserve(size_t max)
 {
     size_t pages = max >> PAGE_SHIFT;
-    if (!table_reserve(&span_table, pages * sizeof(struct mspan *)) || !table_reserve(&dirty_table, pages / 8) ||
+    if (!table_reserve(&span_table, pages * sizeof(struct mspan *)) ||
+        !table_reserve(&run_table, pages * sizeof(struct mspan *)) || !table_reserve(&dirty_table, pages / 8) ||
         !table_reserve(&released_table, pages / 8))
         return false;
     arena.spans = (struct mspan **)(void *)span_table.base;
+    arena.runs = (struct mspan **)(void *)run_table.base;
     arena.dirty = (uint64_t *)(void *)dirty_table.base;
     arena.released = (uint64_t *)(void *)released_table.base;
     return true;
@@ -61,6 +63,7 @@ static bool tables_map(size_t used)
 {
     size_t pages = used >> PAGE_SHIFT;
     return table_map(&span_table, pages * sizeof(struct mspan *)) &&
+           table_map(&run_table, pages * sizeof(struct mspan *)) &&
            table_map(&dirty_table, round_up(pages, WORD_BITS) / 8) &&
            table_map(&released_table, round_up(pages, WORD_BITS) / 8);
 }

@@ -1,6 +1,6 @@
 /* arena.h - the reserved range of addresses that all objects live in, and what is known of each of its pages.
  *
- * A pointer test is one subtraction and one compare; page -> span is one load. Both may be done without a lock: `used`
+ * A pointer test is one subtraction and one compare; page -> span in use is one load. Both may be done without a lock: `used`
  * only grows, and the table under it is mapped before it does. */
 #ifndef HEAP_ARENA_H
 #define HEAP_ARENA_H
@@ -23,7 +23,8 @@ enum heap_side { SIDE_SCAN, SIDE_NOSCAN, SIDE_EMPTY, SIDE_COUNT };
 struct arena {
     uintptr_t base;       /* start of the range; written once */
     _Atomic size_t used;  /* bytes from base that are mapped; grows under the page heap's lock */
-    struct mspan **spans; /* by page: its span. Free runs: first and last page only. Page heap's lock */
+    struct mspan **spans; /* by page: the span in use that it belongs to, or NULL. Page heap's lock */
+    struct mspan **runs;  /* by page: the free run that it is an end of; stale elsewhere. Page heap's lock */
     uint64_t *dirty;      /* by page: may hold bytes that are not zero. Page heap's lock */
     uint64_t *released;   /* by page: its memory is with the OS. Page heap's lock */
     size_t reserved;      /* bytes reserved from base */
@@ -45,8 +46,7 @@ static ALWAYS_INLINE bool arena_contains(uintptr_t p) { return p - arena.base < 
 static ALWAYS_INLINE size_t arena_page(uintptr_t p) { return (p - arena.base) >> PAGE_SHIFT; }
 static inline uintptr_t arena_address(size_t page) { return arena.base + (page << PAGE_SHIFT); }
 
-/* The span whose pages p may lie in, or NULL; p is in the arena. What it says must be held against the span's bounds
- * and state: the entries within a free run are stale. */
+/* The span in use that p, an address in the arena, lies in, or NULL. */
 static ALWAYS_INLINE struct mspan *arena_span(uintptr_t p)
 {
     return __atomic_load_n(&arena.spans[arena_page(p)], __ATOMIC_ACQUIRE);

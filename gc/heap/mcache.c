@@ -59,6 +59,7 @@ static void put_back_claims(struct mcache_slot *sl)
 static void release_span(struct mcache_slot *sl)
 {
     struct mspan *s = sl->span;
+    s->exact |= sl->exact;
     put_back_claims(sl);
     *sl = (struct mcache_slot){0};
     mcentral_uncache_span(s);
@@ -126,7 +127,9 @@ bool mcache_slot_unused(const struct mspan *s, size_t i)
     if (!c)
         return false;
     const struct mcache_slot *sl = &c->slots[s->spanclass_];
-    uint64_t cache = __atomic_load_n(&sl->alloc_cache, __ATOMIC_RELAXED);
+    /* The owner may go on to another group meanwhile: the cache is the group's if the base says so before and after. */
+    uintptr_t before = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE);
+    uint64_t cache = __atomic_load_n(&sl->alloc_cache, __ATOMIC_ACQUIRE);
     uintptr_t base = __atomic_load_n(&sl->group_base, __ATOMIC_RELAXED);
-    return base == mspan_slot(s, round_down(i, WORD_BITS)) && (cache & bits_mask(i));
+    return before == base && base == mspan_slot(s, round_down(i, WORD_BITS)) && (cache & bits_mask(i));
 }

@@ -12,7 +12,8 @@ struct mcache_slot {
     uintptr_t group_base; /* address of the group's slot 0 */
     struct mspan *span;   /* or NULL */
     uint32_t elemsize;    /* bytes */
-    uint32_t again;       /* slots of earlier groups were freed by this thread: go round once more */
+    uint16_t again;       /* slots of earlier groups were freed by this thread: go round once more */
+    uint16_t exact;       /* an object was taken with a size of all its slot: see struct mspan */
 };
 
 struct mcache {
@@ -31,12 +32,13 @@ struct mcache {
 extern _Thread_local struct mcache *mcache_self INITIAL_EXEC;
 extern struct mcache mcache_none;
 
-/* Take one free slot; the group is not empty. */
-static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl)
+/* Take one free slot for `size` bytes; the group is not empty. */
+static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
 {
     uint64_t cache = sl->alloc_cache;
     size_t i = (size_t)__builtin_ctzll(cache);
     sl->alloc_cache = cache & (cache - 1);
+    sl->exact |= size == sl->elemsize;
     return (void *)(sl->group_base + i * sl->elemsize);
 }
 

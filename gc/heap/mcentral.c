@@ -4,6 +4,7 @@
  * Keeps:  .list      a span's `list` names the list that it is in                                   (push, remove)
  *         .swept     a span in a swept list is swept, one in an unswept list is not: who claims it takes it out
  *                    under the same lock                                                             (pop_unswept)
+ *         .room      a span in a partial list has a slot to take: what makes it so only its next owner undoes (has_room)
  *         .inflight  `sweeping` counts the spans claimed for sweeping and not yet back where they belong
  * Below:  sweep, pageheap.   Above: mcache, large objects, gc_free, the sweeper.   See doc/design/heap.md */
 #include "heap/mcentral.h"
@@ -72,10 +73,12 @@ static struct mspan *pop(struct mcentral *c, enum mcentral_list list)
     return s;
 }
 
-static bool has_room(const struct mspan *s)
+static bool still_in_use(const struct mspan *s, const struct mcentral *c)
 {
-    return s->alloc_count < s->nelems || atomic_load_explicit(&s->freed, memory_order_relaxed) > 0;
+    return mspan_state_of(s) == MSPAN_INUSE && mcentral_of(s) == c;
 }
+
+static bool has_room(const struct mspan *s) { return s->alloc_count < s->nelems || mspan_any_freed(s); }
 
 /* Where a swept span belongs; `frees` objects were found dead in it. */
 static void put_back(struct mspan *s, uint64_t frees)
@@ -169,10 +172,6 @@ static struct mspan *fresh_span(const struct mcentral *c)
     struct pageheap_request rq = {
         .npages = sizeclass_pages[spanclass_sizeclass(c->spc)], .align_pages = 1, .spc = c->spc, .pinned = c->pinned};
     struct mspan *s = get_pages(&rq);
-    if (s) {
-        s->list = LIST_NONE;
-        atomic_store_explicit(&s->sweepgen, sweepgen_now(), memory_order_release);
-    }
     return s;
 }
 
@@ -213,10 +212,8 @@ struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool nosca
     struct mspan *s = get_pages(&rq);
     if (!s)
         return NULL;
-    s->list = LIST_NONE;
     bits_set(s->alloc_bits, 0);
     s->alloc_count = 1;
-    atomic_store_explicit(&s->sweepgen, sweepgen_now(), memory_order_release);
     heap_live_add(mspan_bytes(s));
     put_back(s, 0);
     return s;
@@ -232,20 +229,16 @@ void mcentral_free_large(struct mspan *s)
     pageheap_free(s);
 }
 
+/* By now the span may be in a cache, gone, or something else: only what is in a list of c stays what it is. */
 void mcentral_offer_freed(struct mspan *s)
 {
     struct mcentral *c = mcentral_of(s);
     lock_acquire(&c->lock);
-    if (s->list == full_list(swept_parity())) {
+    if (s->list == full_list(swept_parity()) && still_in_use(s, c) && mspan_any_freed(s)) {
         remove_from_list(c, s);
         push(c, partial_list(swept_parity()), s);
     }
     lock_release(&c->lock);
-}
-
-static bool still_in_use(const struct mspan *s, const struct mcentral *c)
-{
-    return mspan_state_of(s) == MSPAN_INUSE && mcentral_of(s) == c;
 }
 
 bool mcentral_ensure_swept(struct mspan *s)

@@ -5,7 +5,8 @@
  *         .bits    no bit beyond nelems is set in any bitmap                                (mspan_check)
  *         .marked  gcmark_bits are all zero except from the start of marking to the sweep   (sweep.c)
  *         .freed   a slot's free bit is set only while its alloc bit is; `freed` is never below the number of bits
- *                  set, also in the eyes of a child forked meanwhile                      (mspan_note_free)
+ *                  set, also in the eyes of a child forked meanwhile. The bit is the last that mspan_note_free
+ *                  touches: once it is set, the owner may fold it and give the span up    (mspan_note_free)
  * Below:  gcbits.   Above: pageheap, mcentral, mcache, sweep, mark. */
 #include "heap/mspan.h"
 
@@ -31,8 +32,10 @@ bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
     s->elemsize = large ? mspan_bytes(s) : spanclass_size(spc);
     s->divmul = large ? 0 : sizeclass_divmul[spanclass_sizeclass(spc)];
     s->nelems = large ? 1 : (uint16_t)(mspan_bytes(s) / s->elemsize);
+    s->exact = false;
     s->alloc_count = 0;
     s->groups_done = 0;
+    s->list = 0;
     atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&s->freed, 0, memory_order_relaxed);
     atomic_store_explicit(&s->free_bits, NULL, memory_order_relaxed);
@@ -44,11 +47,12 @@ void mspan_drop_objects(struct mspan *s)
 {
     uint64_t *freed = atomic_load_explicit(&s->free_bits, memory_order_relaxed);
     uint64_t *bits[] = {s->alloc_bits, s->gcmark_bits, freed};
+    s->gcmark_bits = NULL;
+    __atomic_store_n(&s->alloc_bits, NULL, __ATOMIC_RELEASE);
+    atomic_store_explicit(&s->free_bits, NULL, memory_order_release);
     for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
         if (bits[i])
             gcbits_free(bits[i], s->nelems);
-    s->alloc_bits = s->gcmark_bits = NULL;
-    atomic_store_explicit(&s->free_bits, NULL, memory_order_relaxed);
 }
 
 static uint64_t *free_bits_of(struct mspan *s)
@@ -75,6 +79,14 @@ enum mspan_freed mspan_note_free(struct mspan *s, size_t i)
         return FREED_OK;
     atomic_fetch_sub_explicit(&s->freed, 1, memory_order_relaxed);
     return FREED_TWICE;
+}
+
+bool mspan_any_freed(const struct mspan *s)
+{
+    const uint64_t *f = atomic_load_explicit(&s->free_bits, memory_order_acquire);
+    if (!f || atomic_load_explicit(&s->freed, memory_order_relaxed) == 0)
+        return false;
+    return bits_next(f, 0, s->nelems, true) < s->nelems;
 }
 
 /* The alloc bit goes before the free bit, so that a second gc_free meanwhile sees one of the two. */

@@ -30,6 +30,9 @@ struct mspan {
     uint8_t scan;                  /* enum scan_kind. heap */
     _Atomic uint8_t state;         /* enum mspan_state. heap; released when it becomes INUSE */
     bool pinned;                   /* its objects are uncollectable. heap */
+    bool exact;                    /* an object may use all of elemsize, so that one past its end is the next slot's
+                                     address. owner; or anyone, set only, with the object in hand */
+    uint8_t list;                  /* enum mcentral_list it is on; none unless in use and in no mcache. central */
     _Atomic uint32_t sweepgen;     /* see sweep.h */
 
     /* Cold. */
@@ -37,12 +40,11 @@ struct mspan {
     union {
         struct { /* in use */
             _Atomic(struct mcache *)
-                owner;              /* the mcache that allocates from it. central when set, owner when cleared */
-            int32_t alloc_count;    /* popcount of alloc_bits when the span was last out of any mcache, less what
+                owner;             /* the mcache that allocates from it. central when set, owner when cleared */
+            int32_t alloc_count;   /* popcount of alloc_bits when the span was last out of any mcache, less what
                                         its owner freed since. owner */
-            uint32_t groups_done;   /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
+            uint32_t groups_done;  /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
             _Atomic uint32_t freed; /* bits set in free_bits, or about to be. any thread */
-            uint8_t list;           /* enum mcentral_list it is on. central */
         };
         struct {                                 /* a free run */
             struct mspan *left, *right, *parent; /* in the treap. heap */
@@ -91,6 +93,9 @@ enum mspan_freed { FREED_OK, FREED_TWICE, FREED_NO_MEMORY };
 
 /* Note that gc_free was called on slot i. Any thread, the span swept. */
 enum mspan_freed mspan_note_free(struct mspan *s, size_t i);
+
+/* Whether some slot is noted free. `freed` alone may promise one whose bit is not set yet. */
+bool mspan_any_freed(const struct mspan *s);
 
 /* Make the slots noted by mspan_note_free free for use; returns how many. Owner. */
 size_t mspan_fold_free(struct mspan *s);

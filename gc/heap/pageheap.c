@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/lock.h"
 #include "heap/pagerun.h"
+#include "heap/sweep.h"
 #include "heap/sysmem.h"
 #include "os/os.h"
 #include "os/os_mem.h"
@@ -32,7 +33,7 @@ static size_t mapped_pages(void) { return arena_used() >> PAGE_SHIFT; }
 static size_t empty_pages_at_end(void)
 {
     size_t end = mapped_pages();
-    const struct mspan *s = end ? arena.spans[end - 1] : NULL;
+    const struct mspan *s = end && !arena.spans[end - 1] ? arena.runs[end - 1] : NULL;
     return s && mspan_state_of(s) == MSPAN_FREE && s->side == SIDE_EMPTY ? s->npages : 0;
 }
 
@@ -84,9 +85,8 @@ static void trim(struct mspan *s, size_t skip, size_t npages, struct mspan *fron
     s->base = arena_address(page + skip);
     s->npages = (uint32_t)npages;
     atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_relaxed);
-    /* The pages of s must look in use to the coalescing of its leftovers. */
-    arena_set_span(page + skip, s);
-    arena_set_span(page + skip + npages - 1, s);
+    /* The ends of s, in no pool and not free, part its leftovers. */
+    arena.runs[page + skip] = arena.runs[page + skip + npages - 1] = s;
     if (skip > 0) {
         pagerun_describe(front, page, skip, side, since);
         pagerun_insert(front);
@@ -159,6 +159,12 @@ static void give_back(struct mspan *s, enum heap_side side)
     pagerun_insert(s);
 }
 
+static void map_span(struct mspan *s, struct mspan *to)
+{
+    for (size_t i = 0, page = arena_page(s->base); i < s->npages; i++)
+        arena_set_span(page + i, to);
+}
+
 struct mspan *pageheap_alloc(const struct pageheap_request *rq)
 {
     struct mspan *spare[3], *s = NULL;
@@ -171,9 +177,9 @@ struct mspan *pageheap_alloc(const struct pageheap_request *rq)
     }
     if (s) {
         account_use(s);
-        for (size_t i = 0, page = arena_page(s->base); i < s->npages; i++)
-            arena_set_span(page + i, s);
+        atomic_store_explicit(&s->sweepgen, sweepgen_now(), memory_order_relaxed);
         atomic_store_explicit(&s->state, MSPAN_INUSE, memory_order_release);
+        map_span(s, s);
     }
     lock_release(&lock);
     return s;
@@ -189,6 +195,7 @@ void pageheap_free(struct mspan *s)
         large_frees++;
         large_free_pages += s->npages;
     }
+    map_span(s, NULL);
     atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_release);
     mspan_drop_objects(s);
     bits_set_range(arena.dirty, page, page + s->npages);
@@ -262,7 +269,8 @@ uint64_t pageheap_mapped(void) { return arena_used(); }
 void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg)
 {
     for (size_t page = 0; page < mapped_pages();) {
-        struct mspan *s = arena.spans[page];
+        struct mspan *s = arena.spans[page] ? arena.spans[page] : arena.runs[page];
+        CHECK(s && arena_page(s->base) == page, "pageheap.tiles");
         page += s->npages;
         fn(s, arg);
     }
@@ -270,7 +278,7 @@ void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg)
 
 struct tally {
     size_t inuse, free, next;
-    const struct mspan *last;
+    enum heap_side last_side;
 };
 
 static void tally_run(struct mspan *s, void *arg)
@@ -280,11 +288,12 @@ static void tally_run(struct mspan *s, void *arg)
     CHECK_ALWAYS(page == t->next, "pageheap.tiles");
     t->next = page + s->npages;
     bool inuse = mspan_state_of(s) == MSPAN_INUSE;
+    CHECK_ALWAYS(!inuse || arena.spans[t->next - 1] == s, "pageheap.tiles");
     *(inuse ? &t->inuse : &t->free) += s->npages;
-    if (inuse && t->last && arena_page(mspan_limit(t->last) - 1) / GRANULE_PAGES == page / GRANULE_PAGES)
-        CHECK_ALWAYS(side_of(t->last->spanclass_) == side_of(s->spanclass_), "pageheap.sides");
-    if (inuse)
-        t->last = s;
+    enum heap_side side = inuse ? side_of(s->spanclass_) : (enum heap_side)s->side;
+    if (page % GRANULE_PAGES != 0) /* the granule began with the run before */
+        CHECK_ALWAYS(side == t->last_side && side != SIDE_EMPTY, "pageheap.sides");
+    t->last_side = side;
 }
 
 void pageheap_check(void)

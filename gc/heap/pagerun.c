@@ -42,8 +42,8 @@ uint64_t pagerun_record_bytes(void) { return records.inuse; }
 static void map_ends(struct mspan *s)
 {
     size_t page = arena_page(s->base);
-    arena_set_span(page, s);
-    arena_set_span(page + s->npages - 1, s);
+    arena.runs[page] = s;
+    arena.runs[page + s->npages - 1] = s;
 }
 
 /* The ends are mapped at once: entries within a run are stale, and a piece cut out of one must not show them to the
@@ -100,7 +100,7 @@ static struct mspan *neighbour(size_t page, enum heap_side side)
 {
     if (page >= arena_used() >> PAGE_SHIFT)
         return NULL;
-    struct mspan *n = arena.spans[page];
+    struct mspan *n = arena.spans[page] ? NULL : arena.runs[page];
     return n && mspan_state_of(n) == MSPAN_FREE && n->side == side ? n : NULL;
 }
 
@@ -173,7 +173,7 @@ static size_t check_run(const struct mspan *s, enum heap_side side)
 {
     size_t page = arena_page(s->base);
     CHECK_ALWAYS(mspan_state_of(s) == MSPAN_FREE && s->side == side, "mspan.state");
-    CHECK_ALWAYS(arena.spans[page] == s && arena.spans[page + s->npages - 1] == s, "pagerun.ends");
+    CHECK_ALWAYS(arena.runs[page] == s && arena.runs[page + s->npages - 1] == s, "pagerun.ends");
     CHECK_ALWAYS(!neighbour(page + s->npages, side), "pagerun.merged");
     CHECK_ALWAYS(side != SIDE_EMPTY || (page | s->npages) % GRANULE_PAGES == 0, "pagerun.granule");
     CHECK_ALWAYS(s->released_pages == bits_count_range(arena.released, page, page + s->npages), "pageheap.released");

@@ -17,12 +17,12 @@ static bool make_cache(void)
     return cache;
 }
 
-void *pinned_alloc(spanclass spc)
+void *pinned_alloc(spanclass spc, size_t size)
 {
     void *p = NULL;
     lock_acquire(&lock);
     if (make_cache() && (cache->slots[spc].alloc_cache || mcache_refill(cache, spc, true)))
-        p = mcache_take(&cache->slots[spc]);
+        p = mcache_take(&cache->slots[spc], size);
     lock_release(&lock);
     return p;
 }

@@ -4,8 +4,8 @@
 
 #include "heap/mcache.h"
 
-/* One slot of the class, not zeroed; NULL when memory cannot be had. In a region. */
-void *pinned_alloc(spanclass spc);
+/* One slot of the class for `size` bytes, not zeroed; NULL when memory cannot be had. In a region. */
+void *pinned_alloc(spanclass spc, size_t size);
 
 /* Give the shared cache's spans back. The world is stopped. */
 void pinned_flush(void);

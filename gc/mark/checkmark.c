@@ -105,7 +105,7 @@ static NO_SANITIZE void visit_words(struct checkmark *c, uintptr_t lo, uintptr_t
         struct ref r;
         if (resolve(word, &r))
             visit(c, r, v);
-        if (past && resolve(word - 1, &r))
+        if (past && resolve(word - 1, &r) && r.span->exact)
             visit(c, r, v);
     }
 }
@@ -134,8 +134,8 @@ static void visit_root(struct checkmark *c, uint32_t i)
 
 static bool begin(struct checkmark *c)
 {
-    c->seen_bytes = round_up(arena_used() / 64, os_page_size());
-    c->seen = c->seen_bytes ? sysmem_alloc(c->seen_bytes, SYS_GC) : NULL;
+    c->seen_bytes = round_up(arena_used() / 64 + 1, os_page_size());
+    c->seen = sysmem_alloc(c->seen_bytes, SYS_GC);
     return c->seen;
 }
 

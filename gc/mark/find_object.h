@@ -17,14 +17,9 @@ struct ref {
 
 static inline uintptr_t ref_base(struct ref r) { return mspan_slot(r.span, r.index); }
 
-/* Whether p lies in a slot of s, which the page table gave for it, that is allocated and not freed. The entry may be
- * stale, so the span's state and bounds are tested. */
+/* Whether p, an address in span s in use, lies in a slot that is allocated and not freed. */
 static ALWAYS_INLINE bool find_in_span(struct mspan *s, uintptr_t p, struct ref *r)
 {
-    if (unlikely(!s) || atomic_load_explicit(&s->state, memory_order_relaxed) != MSPAN_INUSE)
-        return false;
-    if (p - s->base >= mspan_bytes(s))
-        return false;
     size_t i = mspan_index(s, p);
     if (i >= s->nelems || !bits_test(s->alloc_bits, i) || mspan_slot_freed(s, i))
         return false;
@@ -35,7 +30,17 @@ static ALWAYS_INLINE bool find_in_span(struct mspan *s, uintptr_t p, struct ref 
 /* Cost: the page table, the span, two bitmaps. */
 static ALWAYS_INLINE bool find_object(struct word w, struct ref *r)
 {
-    return arena_contains(w.v) && find_in_span(arena_span(w.v), w.v, r);
+    struct mspan *s = arena_contains(w.v) ? arena_span(w.v) : NULL;
+    return s && find_in_span(s, w.v, r);
+}
+
+/* C lets a pointer stand one past an object's end: one byte above p, the object's last. It leaves the object's slot
+ * only when the object uses all of it; where no object of the span does, the address is just the next slot's. Without
+ * this test every pointer on a stack would hold its object's neighbour too. */
+static ALWAYS_INLINE bool find_holds_past(uintptr_t p)
+{
+    const struct mspan *s = arena_span(p);
+    return s && __atomic_load_n(&s->exact, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -93,10 +93,33 @@ static void add_resident_stack(const struct thread *t)
     }
 }
 
+/* Whether all pages of [lo, hi) are mapped. */
+static bool all_mapped(uintptr_t lo, uintptr_t hi)
+{
+    enum { BATCH = 256 };
+    unsigned char resident[BATCH];
+    size_t page = os_page_size();
+    for (lo = round_down(lo, page); lo < hi; lo += BATCH * page) {
+        size_t n = round_up(hi - lo, page);
+        if (!os_resident(lo, n < BATCH * page ? n : BATCH * page, resident))
+            return false;
+    }
+    return true;
+}
+
+/* RLIMIT_STACK was raised after the start and the main thread went below what it had then. The kernel leaves a gap
+ * below that stack, so a mapping without a hole from sp up is the stack. */
+static bool on_grown_main_stack(const struct thread *t, uintptr_t sp)
+{
+    return t->main && sp < t->stack_lo && all_mapped(sp, t->stack_lo);
+}
+
 /* The stack from sp on; other: the part in use of an alternate stack that sp lies on. */
 static void add_stack(const struct thread *t, uintptr_t sp, struct os_range other)
 {
-    if (sp >= t->stack_lo && sp < t->stack_hi) {
+    bool own = sp >= t->stack_lo && sp < t->stack_hi;
+    /* An alternate stack may lie within the thread's own: what was interrupted is below it. */
+    if (other.lo == other.hi && (own || on_grown_main_stack(t, sp))) {
         add_thread_range(t, ROOT_STACK, sp, t->stack_hi);
         return;
     }

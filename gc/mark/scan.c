@@ -4,6 +4,7 @@
  * Keeps:  .tricolour  a marked object is black (scanned), grey (in the stack or the object ring), or noscan; when
  *                     mark_drain returns nothing is grey            (checkmark.c traces again and compares)
  *         .noscan     an object of a noscan span is never read      (mark_ref)
+ *         .address    an address of the arena fits in the 48 bits of a grey entry      (marker_init)
  * Below:  find_object, workbuf.   Above: rootjobs, cycle.   See doc/design/marking.md
  *
  * Marking waits for memory: for the span, for its bits, for the object. So every word that may be a pointer waits in a
@@ -16,47 +17,72 @@
 
 #include <string.h>
 
-static uintptr_t planted_fault;
+_Static_assert(SCAN_PIECE / sizeof(uintptr_t) <= UINT16_MAX && (int)SMALL_MAX <= (int)SCAN_PIECE,
+               "a grey entry counts in 16 bits");
 
-void mark_plant_fault(uintptr_t base) { planted_fault = base; }
+static uintptr_t planted_fault; /* the complement of the address: the word itself is a root, and must hold nothing */
 
-void marker_init(struct marker *m) { memset(m, 0, sizeof *m); }
+void mark_plant_fault(uintptr_t base) { planted_fault = base ? ~base : 0; }
+
+void marker_init(struct marker *m)
+{
+    CHECK((arena.base + arena.max) >> 48 == 0, "scan.address");
+    memset(m, 0, sizeof *m);
+}
+
+/* A large object is work by pieces, so that no scan of one object fills the stack. */
+static void push_pieces(struct workstack *stack, uintptr_t base, size_t n)
+{
+    for (uintptr_t at = base, end = base + n; at < end; at += SCAN_PIECE) {
+        size_t piece = end - at < SCAN_PIECE ? end - at : SCAN_PIECE;
+        workstack_push(stack, grey_make(at, piece / sizeof(uintptr_t)));
+    }
+}
 
 static ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r)
 {
     uint64_t *word = &r.span->gcmark_bits[r.index / WORD_BITS], bit = bits_mask(r.index);
     if (*word & bit)
         return;
-    if (GC_CHECKS && unlikely(planted_fault) && ref_base(r) == planted_fault)
+    if (GC_CHECKS && unlikely(planted_fault) && ref_base(r) == ~planted_fault)
         return;
     *word |= bit;
-    m->marked_bytes += r.span->elemsize;
-    if (r.span->scan != SCAN_NONE)
-        workstack_push(&m->stack, (struct grey){ref_base(r), r.span->elemsize});
+    size_t n = r.span->elemsize;
+    m->marked_bytes += n;
+    if (r.span->scan == SCAN_NONE)
+        return;
+    m->scanned_bytes += n;
+    if (likely(n <= SMALL_MAX))
+        workstack_push(&m->stack, grey_make(ref_base(r), n / sizeof(uintptr_t)));
+    else
+        push_pieces(&m->stack, ref_base(r), n);
 }
 
 static ALWAYS_INLINE void resolve_oldest_word(struct marker *m)
 {
-    unsigned i = m->words_out++ % WORD_RING;
+    unsigned i = m->words.out++ % WORD_RING;
     struct ref r;
-    if (find_in_span(m->words[i].span, m->words[i].p, &r))
+    if (find_in_span(m->words.span[i], m->words.p[i], &r))
         mark_ref(m, r);
 }
 
+/* p is an address in the arena. */
 static ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p)
 {
-    if (m->words_in - m->words_out == WORD_RING)
-        resolve_oldest_word(m);
-    unsigned i = m->words_in++ % WORD_RING;
     struct mspan *s = arena_span(p);
+    if (unlikely(!s))
+        return;
     __builtin_prefetch(s);
-    m->words[i].p = p;
-    m->words[i].span = s;
+    if (m->words.in - m->words.out == WORD_RING)
+        resolve_oldest_word(m);
+    unsigned i = m->words.in++ % WORD_RING;
+    m->words.p[i] = p;
+    m->words.span[i] = s;
 }
 
 static NO_SANITIZE ALWAYS_INLINE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }
 
-static NO_SANITIZE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi)
+static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi)
 {
     uintptr_t base = arena.base, used = arena_used();
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
@@ -75,46 +101,32 @@ NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool p
         uintptr_t v = read_word(at);
         if (v - base < used)
             take_word(m, v);
-        if (past && v - 1 - base < used)
+        if (past && v - 1 - base < used && find_holds_past(v - 1))
             take_word(m, v - 1);
     }
 }
 
 void mark_object(struct marker *m, struct ref r) { mark_ref(m, r); }
 
-/* Move grey objects from the stack to the ring; false when neither has one. */
-static ALWAYS_INLINE bool fill_objects(struct marker *m)
-{
-    struct grey g;
-    while (m->objects_in - m->objects_out < OBJECT_RING && workstack_pop(&m->stack, &g)) {
-        __builtin_prefetch((const void *)g.base);
-        if (g.n > 64)
-            __builtin_prefetch((const void *)(g.base + 64));
-        m->objects[m->objects_in++ % OBJECT_RING] = g;
-    }
-    return m->objects_in != m->objects_out;
-}
-
-static void scan_oldest_object(struct marker *m)
-{
-    struct grey g = m->objects[m->objects_out++ % OBJECT_RING];
-    if (unlikely(g.n > SCAN_PIECE)) {
-        workstack_push(&m->stack, (struct grey){g.base + SCAN_PIECE, g.n - SCAN_PIECE});
-        g.n = SCAN_PIECE;
-    }
-    m->scanned_bytes += g.n;
-    scan_words(m, g.base, g.base + g.n);
-}
-
+/* The ring of objects lives here, in registers and on the stack: nothing is in it between two calls. */
 static void drain_once(struct marker *m)
 {
+    struct grey objects[OBJECT_RING];
+    unsigned in = 0, out = 0;
     for (;;) {
-        if (fill_objects(m))
-            scan_oldest_object(m);
-        else if (m->words_in != m->words_out)
+        struct grey g;
+        while (in - out < OBJECT_RING && workstack_pop(&m->stack, &g)) {
+            __builtin_prefetch((const void *)grey_base(g));
+            objects[in++ % OBJECT_RING] = g;
+        }
+        if (in != out) {
+            g = objects[out++ % OBJECT_RING];
+            scan_words(m, grey_base(g), grey_base(g) + grey_words(g) * sizeof(uintptr_t));
+        } else if (m->words.in != m->words.out) {
             resolve_oldest_word(m);
-        else
-            break;
+        } else {
+            return;
+        }
     }
 }
 

@@ -8,20 +8,22 @@
 enum {
     WORD_RING = 16,         /* words whose span is on its way into the cache */
     OBJECT_RING = 8,        /* grey objects whose first lines are */
-    SCAN_PIECE = 128 * 1024 /* a large object is scanned by pieces of so many bytes */
+    SCAN_PIECE = 128 * 1024 /* bytes of a large object that are one piece of work */
 };
 
-/* One marker: a queue of prefetches on either side of the stack of grey objects. */
+/* The words in flight, oldest at out; in and out run freely. */
+struct word_ring {
+    uintptr_t p[WORD_RING];
+    struct mspan *span[WORD_RING];
+    unsigned in, out;
+};
+
+/* One marker. */
 struct marker {
     struct workstack stack;
-    struct {
-        uintptr_t p;
-        struct mspan *span;
-    } words[WORD_RING];
-    struct grey objects[OBJECT_RING];
-    unsigned words_in, words_out, objects_in, objects_out; /* free running */
-    uint64_t marked_bytes;                                 /* of all objects found live */
-    uint64_t scanned_bytes;                                /* of objects scanned */
+    struct word_ring words;
+    uint64_t marked_bytes;  /* of all objects found live */
+    uint64_t scanned_bytes; /* of objects scanned */
 };
 
 void marker_init(struct marker *m);

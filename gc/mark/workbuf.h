@@ -4,11 +4,21 @@
 
 #include "base/attr.h"
 
-/* Bytes [base, base + n) still to be scanned: an object, or what is left of a large one. */
+/* Words still to be scanned: an object, or a piece of a large one. Address and count in one machine word, written and
+ * read whole: this stack is where marking spends what it does not wait, and a bit-field is stored in parts, which the
+ * load that follows then waits for. Addresses of the arena fit in 48 bits (asserted in scan.c). */
 struct grey {
-    uintptr_t base;
-    size_t n;
+    uint64_t bits;
 };
+
+enum { GREY_SHIFT = 48 };
+
+static ALWAYS_INLINE struct grey grey_make(uintptr_t base, size_t words)
+{
+    return (struct grey){(uint64_t)words << GREY_SHIFT | base};
+}
+static ALWAYS_INLINE uintptr_t grey_base(struct grey g) { return g.bits & ((UINT64_C(1) << GREY_SHIFT) - 1); }
+static ALWAYS_INLINE size_t grey_words(struct grey g) { return g.bits >> GREY_SHIFT; }
 
 enum { WORKBUF_BYTES = 4096, WORKBUF_SLAB = 64 * 1024 };
 

@@ -12,7 +12,7 @@
 #ifdef PIC
 #define OS_WRAPPED(name) __attribute__((visibility("default"))) name
 #else
-#define OS_WRAPPED(name) __wrap_##name
+#define OS_WRAPPED(name) __attribute__((visibility("default"))) __wrap_##name
 #endif
 
 int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);

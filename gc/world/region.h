@@ -34,4 +34,11 @@ static inline void region_leave(struct mcache *c)
         region_park(NULL);
 }
 
+/* Park if a stop came in the last region, which was left with region_leave_quick. */
+static inline void region_answer(struct mcache *c)
+{
+    if (unlikely(atomic_load_explicit(&c->stop_pending, memory_order_relaxed) != 0))
+        region_park(NULL);
+}
+
 #endif

@@ -2,7 +2,7 @@
  * Owns:   the arrays, in memory of the library.
  * Locks:  ROOTS; readers have the world stopped instead.
  * Keeps:  .order  excluded ranges are sorted by lo, so that one pass cuts a segment     (roots_each_included)
- * Below:  sysmem.   Above: mark/rootjobs.c, api/roots.c. */
+ * Below:  sysmem.   Above: mark/rootjobs.c, api/rootcalls.c. */
 #include "world/roots.h"
 
 #include "base/lock.h"

@@ -83,14 +83,13 @@ void stop_init(void)
 
 int stop_signal(void) { return stop_sig; }
 
-/* The calling thread will be scanned from this boundary. Running on its alternate signal stack, it says so. */
+/* The calling thread will be scanned from this boundary. Running on its alternate signal stack, it says so; that stack
+ * may lie within its own. */
 static void publish_boundary(struct thread *t, const struct boundary *at)
 {
     uintptr_t sp = boundary_stack(at);
     t->boundary = at;
     t->other_lo = t->other_hi = 0;
-    if (sp >= t->stack_lo && sp < t->stack_hi)
-        return;
     struct os_range alt = os_own_altstack();
     if (sp >= alt.lo && sp < alt.hi) {
         t->other_lo = sp;
@@ -130,22 +129,19 @@ void safe_leave(struct thread *t)
     }
 }
 
-/* Ask one thread to stop; false when it is no more. */
-static bool request(struct thread *t)
+/* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). */
+static enum os_sent request(struct thread *t, uint64_t end)
 {
     for (;;) {
-        switch (os_signal_thread(t->tid, stop_sig, t)) {
-        case OS_SENT:
-            return true;
-        case OS_GONE:
-            return false;
-        case OS_RETRY:
-            sched_yield();
-        }
+        enum os_sent sent = os_signal_thread(t->tid, stop_sig, t);
+        if (sent != OS_RETRY || os_now_ns() >= end)
+            return sent;
+        sched_yield();
     }
 }
 
-static uint32_t request_all(struct thread *self, struct stop_result *r)
+/* Threads asked, or UINT32_MAX when one could not be. */
+static uint32_t request_all(struct thread *self, struct stop_result *r, uint64_t end)
 {
     uint32_t n = 0;
     for (struct thread *t = thread_list, *next; t; t = next) {
@@ -156,12 +152,17 @@ static uint32_t request_all(struct thread *self, struct stop_result *r)
         r->threads++;
         if (atomic_load_explicit(&t->state, memory_order_seq_cst) == THREAD_SAFE)
             continue;
-        if (request(t)) {
+        switch (request(t, end)) {
+        case OS_SENT:
             t->asked = true;
             n++;
-        } else {
+            break;
+        case OS_GONE:
             thread_forget_dead(t);
             r->threads--;
+            break;
+        case OS_RETRY:
+            return UINT32_MAX;
         }
     }
     return n;
@@ -176,12 +177,13 @@ static bool all_answered(uint32_t e)
 }
 
 /* The store of `wanted` and the load of `answers` are in one order with the two in answer(): no wake-up is lost. */
-static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t wait_ns)
+static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t end)
 {
+    if (n == UINT32_MAX)
+        return false;
     atomic_store_explicit(&wanted, n, memory_order_seq_cst);
     for (int i = 0; i < SPINS && atomic_load_explicit(&answers, memory_order_seq_cst) < n; i++)
         sched_yield();
-    uint64_t end = os_now_ns() + wait_ns;
     for (;;) {
         uint32_t have = atomic_load_explicit(&answers, memory_order_seq_cst);
         if (have >= n && all_answered(e))
@@ -210,7 +212,8 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
     atomic_store_explicit(&wanted, UINT32_MAX, memory_order_relaxed);
     uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
     CHECK(!(e & 1), "stop.epoch");
-    r.stopped = wait_for_answers(e + 1, request_all(self, &r), wait_ns);
+    uint64_t end = os_now_ns() + wait_ns;
+    r.stopped = wait_for_answers(e + 1, request_all(self, &r, end), end);
     stopped = r.stopped;
     if (!r.stopped) {
         resume();

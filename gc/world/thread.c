@@ -54,8 +54,8 @@ static struct thread *record_alloc(void)
     return t;
 }
 
-/* Its thread is not known yet, so nobody stops it: no region is needed. */
-static struct thread *record_new(void)
+/* Called with the world lock, or by a thread that nobody knows yet, or in a region. */
+struct thread *thread_record_new(void)
 {
     lock_acquire(&record_lock);
     struct thread *t = record_alloc();
@@ -109,14 +109,19 @@ static void drop_namesake(int tid)
         thread_forget_dead(dead);
 }
 
-struct thread *thread_register(bool internal)
+void thread_record_drop(struct thread *t)
 {
-    struct thread *t = record_new();
-    if (!t)
-        return NULL;
+    lock_acquire(&world_lock);
+    record_free(t);
+    lock_release(&world_lock);
+}
+
+void thread_adopt(struct thread *t, bool internal)
+{
     if (!os_stack_bounds(&t->stack_lo, &t->stack_hi) && !internal)
         report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
     t->tid = os_tid();
+    t->main = t->tid == os_pid();
     t->internal = internal;
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);
@@ -125,6 +130,13 @@ struct thread *thread_register(bool internal)
     link_in(t);
     mcache_self = &t->mcache;
     lock_release(&world_lock);
+}
+
+struct thread *thread_register(bool internal)
+{
+    struct thread *t = thread_record_new();
+    if (t)
+        thread_adopt(t, internal);
     return t;
 }
 

@@ -16,7 +16,8 @@ struct thread {
     struct thread *next, *prev;      /* in the list of all; world lock */
     int tid;                         /* written before it is listed; type-stable, see stop_handler */
     uint32_t attached;               /* times it attached itself; this thread */
-    bool created;                    /* by the program's pthread_create: stays known to its end. This thread */
+    bool stays;                      /* known otherwise than by attaching itself: to its end. This thread */
+    bool main;                       /* the first thread: its stack grows as far as RLIMIT_STACK then says. const */
     bool internal;                   /* a thread of ours: holds no object; const */
     _Atomic uint8_t state;           /* enum thread_state; this thread */
     uintptr_t stack_lo, stack_hi;    /* its own stack; const */
@@ -38,7 +39,14 @@ static inline struct thread *thread_self(void)
     return mcache_self == &mcache_none ? NULL : (struct thread *)(void *)mcache_self;
 }
 
-/* Make the calling thread known; NULL when memory cannot be had. Not in a region. */
+/* A record for a thread that is to be, or NULL; and one that is not needed after all. */
+struct thread *thread_record_new(void);
+void thread_record_drop(struct thread *t);
+
+/* Make the calling thread known, with a record for it. Not in a region. */
+void thread_adopt(struct thread *t, bool internal);
+
+/* Both in one; NULL when memory cannot be had. */
 struct thread *thread_register(bool internal);
 
 /* Forget the calling thread: its spans go back. Its pointers are not roots any longer. */

@@ -2,6 +2,7 @@
 #include "../check_main.h"
 
 #include "base/bits.h"
+#include "os/os_real.h"
 
 enum { NBITS = 3 * WORD_BITS };
 
@@ -41,9 +42,121 @@ START_TEST(test_and_set)
 }
 END_TEST
 
+START_TEST(masks)
+{
+    ck_assert_uint_eq(bits_words(0), 0);
+    ck_assert_uint_eq(bits_words(1), 1);
+    ck_assert_uint_eq(bits_words(64), 1);
+    ck_assert_uint_eq(bits_words(65), 2);
+    ck_assert_uint_eq(bits_low(0), 0);
+    ck_assert_uint_eq(bits_low(1), 1);
+    ck_assert_uint_eq(bits_low(63), UINT64_MAX >> 1);
+    ck_assert_uint_eq(bits_low(64), UINT64_MAX);
+    ck_assert_uint_eq(bits_valid(0, 0), 0);
+    ck_assert_uint_eq(bits_valid(0, 200), UINT64_MAX);
+    ck_assert_uint_eq(bits_valid(1, 70), 63);
+    ck_assert_uint_eq(bits_valid(1, 64), 0);
+    ck_assert_uint_eq(bits_valid(5, 64), 0);
+}
+END_TEST
+
+START_TEST(one_bit)
+{
+    for (size_t i = 0; i < NBITS; i++) {
+        uint64_t b[NBITS / WORD_BITS] = {0};
+        bits_set(b, i);
+        for (size_t j = 0; j < NBITS; j++)
+            if (bits_test(b, j) != (i == j))
+                ck_abort_msg("bit %zu set, bit %zu is %d", i, j, bits_test(b, j));
+        bits_set_range(b, 0, NBITS);
+        bits_clear(b, i);
+        if (bits_count(b, NBITS / WORD_BITS) != NBITS - 1 || bits_test(b, i))
+            ck_abort_msg("bit %zu was not cleared alone", i);
+    }
+}
+END_TEST
+
+struct model {
+    uint64_t b[NBITS / WORD_BITS];
+    bool is[NBITS];
+};
+
+static size_t model_count(const struct model *m, size_t lo, size_t hi)
+{
+    size_t n = 0;
+    for (size_t i = lo; i < hi; i++)
+        n += m->is[i];
+    return n;
+}
+
+static size_t model_next(const struct model *m, size_t lo, size_t hi, bool value)
+{
+    while (lo < hi && m->is[lo] != value)
+        lo++;
+    return lo;
+}
+
+static void check_model(const struct model *m, size_t lo, size_t hi)
+{
+    for (size_t i = 0; i < NBITS; i++)
+        if (bits_test(m->b, i) != m->is[i])
+            ck_abort_msg("bit %zu after [%zu, %zu)", i, lo, hi);
+    if (bits_count_range(m->b, lo, hi) != model_count(m, lo, hi))
+        ck_abort_msg("count in [%zu, %zu)", lo, hi);
+    for (int value = 0; value < 2; value++)
+        if (bits_next(m->b, lo, hi, value) != model_next(m, lo, hi, value))
+            ck_abort_msg("next %d in [%zu, %zu)", value, lo, hi);
+}
+
+/* Ranges set and cleared over what is there already: nothing outside them changes. */
+START_TEST(random_ranges)
+{
+    struct model m = {0};
+    uint32_t x = 1;
+    for (int step = 0; step < 20000; step++) {
+        x = x * 1664525 + 1013904223;
+        size_t lo = (x >> 8) % (NBITS + 1), hi = lo + (x >> 20) % (NBITS + 1 - lo);
+        bool set = x >> 31;
+        (set ? bits_set_range : bits_clear_range)(m.b, lo, hi);
+        for (size_t i = lo; i < hi; i++)
+            m.is[i] = set;
+        check_model(&m, lo / 2, hi);
+    }
+}
+END_TEST
+
+enum { SHARED_BITS = 1 << 16 };
+static uint64_t shared[SHARED_BITS / WORD_BITS];
+
+static void *win(void *count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < SHARED_BITS; i++)
+        n += !bits_test_and_set_atomic(shared, i);
+    *(size_t *)count = n;
+    return NULL;
+}
+
+/* Two threads that meet on every bit: each has one winner. */
+START_TEST(one_winner)
+{
+    pthread_t id;
+    size_t mine, others;
+    ck_assert_int_eq(os_real_pthread_create(&id, NULL, win, &others), 0);
+    win(&mine);
+    pthread_join(id, NULL);
+    ck_assert_uint_eq(mine + others, SHARED_BITS);
+    ck_assert_uint_eq(bits_count(shared, SHARED_BITS / WORD_BITS), SHARED_BITS);
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
+    tcase_add_test(tc, masks);
+    tcase_add_test(tc, one_bit);
     tcase_add_test(tc, ranges);
+    tcase_add_test(tc, random_ranges);
     tcase_add_test(tc, test_and_set);
+    tcase_add_test(tc, one_winner);
 }
 CHECK_MAIN("unit/bits", tests)
