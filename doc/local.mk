@@ -1,1 +1,64 @@
-# doc/: manual pages and guides.
+# doc/: manual pages and guides. Each public function has a page, which may be one line that leads to another.
+dist_man7_MANS += %D%/man/spangc.7
+dist_man3_MANS += \
+	%D%/man/gc_add_roots.3 \
+	%D%/man/gc_aligned_alloc.3 \
+	%D%/man/gc_aligned_alloc_noscan.3 \
+	%D%/man/gc_asprintf.3 \
+	%D%/man/gc_base.3 \
+	%D%/man/gc_calloc.3 \
+	%D%/man/gc_calloc_noscan.3 \
+	%D%/man/gc_clear_stack.3 \
+	%D%/man/gc_collect.3 \
+	%D%/man/gc_collect_without_stacks.3 \
+	%D%/man/gc_disable.3 \
+	%D%/man/gc_disabled_depth.3 \
+	%D%/man/gc_enable.3 \
+	%D%/man/gc_exclude_roots.3 \
+	%D%/man/gc_features.3 \
+	%D%/man/gc_free.3 \
+	%D%/man/gc_get_event_handler.3 \
+	%D%/man/gc_get_frozen.3 \
+	%D%/man/gc_get_memory_limit.3 \
+	%D%/man/gc_get_oom_handler.3 \
+	%D%/man/gc_get_percent.3 \
+	%D%/man/gc_get_warn_handler.3 \
+	%D%/man/gc_init.3 \
+	%D%/man/gc_is_noscan.3 \
+	%D%/man/gc_keep_alive.3 \
+	%D%/man/gc_malloc.3 \
+	%D%/man/gc_malloc_noscan.3 \
+	%D%/man/gc_malloc_uncollectable.3 \
+	%D%/man/gc_malloc_uncollectable_noscan.3 \
+	%D%/man/gc_posix_memalign.3 \
+	%D%/man/gc_read_memstats.3 \
+	%D%/man/gc_read_memstats_sized.3 \
+	%D%/man/gc_realloc.3 \
+	%D%/man/gc_reallocarray.3 \
+	%D%/man/gc_release_memory.3 \
+	%D%/man/gc_remove_roots.3 \
+	%D%/man/gc_set_event_handler.3 \
+	%D%/man/gc_set_frozen.3 \
+	%D%/man/gc_set_memory_limit.3 \
+	%D%/man/gc_set_oom_handler.3 \
+	%D%/man/gc_set_percent.3 \
+	%D%/man/gc_set_warn_handler.3 \
+	%D%/man/gc_strdup.3 \
+	%D%/man/gc_strndup.3 \
+	%D%/man/gc_thread_attach.3 \
+	%D%/man/gc_thread_detach.3 \
+	%D%/man/gc_usable_size.3 \
+	%D%/man/gc_vasprintf.3 \
+	%D%/man/gc_version.3
+
+dist_doc_DATA += README.md NEWS.md %D%/overview.md %D%/overview.svg %D%/moving-from-malloc.md
+designdir = $(docdir)/design
+dist_design_DATA = \
+	%D%/design/README.md \
+	%D%/design/accounting.md \
+	%D%/design/collection.md \
+	%D%/design/critical-path.md \
+	%D%/design/heap.md \
+	%D%/design/marking.md \
+	%D%/design/stopping.md
+EXTRA_DIST += CONTRIBUTING.md

@@ -20,6 +20,7 @@ GC_SOURCES = \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
 	%D%/os/os_thread_linux.c \
+	%D%/os/os_tls_glibc.c \
 	%D%/heap/arena.c \
 	%D%/heap/arena.h \
 	%D%/heap/fixalloc.c \

@@ -1,8 +1,8 @@
 /* spangc.h - the whole public interface of spangc, a conservative garbage collector for C and C++.
  *
  * Replace malloc with gc_malloc, link with `pkg-config --libs spangc`, stop calling free. An object lives as long as
- * a pointer to it, or into it, can be found in a register, on a stack, in writable data of the program or of a loaded
- * library, in a registered range, or in another living object that is scanned.
+ * a pointer to it, or into it, can be found in a register, on a stack, in a thread-local variable, in writable data of
+ * the program or of a loaded library, in a registered range, or in another living object that is scanned.
  *
  * Read this for every declaration unless it says otherwise:
  *   sizes      are bytes.
@@ -174,9 +174,10 @@ GC_SPAN_API int gc_get_frozen(void);
 GC_SPAN_API int gc_set_percent(int percent);
 GC_SPAN_API int gc_get_percent(void);
 
-/* A soft limit in bytes for everything the library holds from the operating system (sys - heap_released in memstats):
- * the nearer it is, the sooner a collection. It is a goal and not a wall: what is live is kept even beyond it.
- * GC_SPAN_LIMIT_NONE, or 0, is none. The setter returns the old value. (Go: debug.SetMemoryLimit.) */
+/* A soft limit in bytes for objects and the library's own data together: the nearer their sum is, the sooner a
+ * collection. It is a goal and not a wall: what is live is kept even beyond it. Free pages of the heap are not counted;
+ * gc_release_memory gives them back. GC_SPAN_LIMIT_NONE, or 0, is none. The setter returns the old value.
+ * (Go: debug.SetMemoryLimit.) */
 #define GC_SPAN_LIMIT_NONE UINT64_MAX
 GC_SPAN_API uint64_t gc_set_memory_limit(uint64_t bytes);
 GC_SPAN_API uint64_t gc_get_memory_limit(void);

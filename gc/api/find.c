@@ -18,7 +18,10 @@ static struct mspan *span_of(uintptr_t p)
     return s;
 }
 
-static const uint64_t *alloc_bits_of(const struct mspan *s) { return __atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE); }
+static const uint64_t *alloc_bits_of(const struct mspan *s)
+{
+    return __atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE);
+}
 
 /* Whether the slot around p was handed out and not freed. If p dangles, another thread may give the span up at any
  * moment: its record and the memory of bitmaps stay, so what is read is garbage at worst, and the bitmap's address

@@ -90,6 +90,7 @@ static void start(void)
         return;
     mcentral_init();
     exclude_own_data();
+    os_tls_init();
     stop_init();
     cycle_init(&o);
     sweeper_enable(o.sweeper);
@@ -140,9 +141,10 @@ static void describe(void)
 {
     static const char *const levels[] = {"no", "cheap", "full"};
     snprintf(features, sizeof features,
-             "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=1 sweep=%s reserve=%zuMiB",
+             "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=1 sweep=%s tls=%s "
+             "reserve=%zuMiB",
              gc_version(), levels[GC_CHECKS], os_arch_name(), os_name(), stop_signal(),
-             os_cpu_count() > 1 ? "background" : "lazy", arena.max >> 20);
+             os_cpu_count() > 1 ? "background" : "lazy", os_tls_known() ? "all" : "stack", arena.max >> 20);
 }
 
 const char *gc_features(void)

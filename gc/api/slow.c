@@ -23,14 +23,6 @@ static spanclass class_for(size_t size, unsigned flags)
     return spanclass_make(sizeclass_of(least), noscan);
 }
 
-/* A fresh tiny block; the part goes to its front. */
-static void *start_tiny_block(struct mcache *c, uintptr_t block, size_t size)
-{
-    c->tiny_end = block + TINY_SIZE;
-    c->tiny_left = (uint32_t)(TINY_SIZE - size);
-    return (void *)block;
-}
-
 static void *small(struct mcache *c, size_t size, unsigned flags)
 {
     spanclass spc = class_for(size, flags);
@@ -39,9 +31,7 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     if (flags & ALLOC_PINNED)
         p = pinned_alloc(spc, size);
     else if (c->slots[spc].alloc_cache || mcache_refill(c, spc, false))
-        p = mcache_take(&c->slots[spc], size);
-    if (p && spc == SPANCLASS_TINY)
-        p = start_tiny_block(c, (uintptr_t)p, size);
+        p = spc == SPANCLASS_TINY ? mcache_start_tiny(c, size) : mcache_take(&c->slots[spc], size);
     if (region_leave_quick(c))
         p = region_park(p);
     if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
@@ -104,13 +94,12 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
 void *api_alloc_slow(size_t size, unsigned flags)
 {
     int saved = errno;
-    struct thread *t = api_thread();
-    if (!t)
-        return NULL;
-    region_answer(&t->mcache);
-    if (size == 0)
-        return api_zero_object;
-    void *p = fits_address_space(size, flags) ? alloc(&t->mcache, size, flags) : NULL;
+    struct thread *t = api_thread(); /* NULL: no memory for its record, or for the library */
+    if (t)
+        region_answer(&t->mcache);
+    void *p = size == 0 ? api_zero_object : NULL;
+    if (t && size > 0 && fits_address_space(size, flags))
+        p = alloc(&t->mcache, size, flags);
     if (unlikely(!p)) {
         p = api_out_of_memory(size);
         if (!p) {

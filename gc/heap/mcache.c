@@ -56,13 +56,15 @@ static void put_back_claims(struct mcache_slot *sl)
     }
 }
 
+/* The slot names the span until the mcentral has it: a child forked while this thread waits for the mcentral's lock
+ * releases it once more. */
 static void release_span(struct mcache_slot *sl)
 {
-    struct mspan *s = sl->span;
-    s->exact |= sl->exact;
+    if (sl->exact) /* others may set it too, so it is not written else */
+        __atomic_store_n(&sl->span->exact, true, __ATOMIC_RELAXED);
     put_back_claims(sl);
+    mcentral_uncache_span(sl->span);
     *sl = (struct mcache_slot){0};
-    mcentral_uncache_span(s);
 }
 
 static void hold_span(struct mcache *c, struct mcache_slot *sl, struct mspan *s)

@@ -42,6 +42,16 @@ static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
     return (void *)(sl->group_base + i * sl->elemsize);
 }
 
+/* A fresh tiny block, whose group is not empty; the part goes to its front. The last part of a block may end where the
+ * block does: to a pointer one past an object, a tiny block is an object that uses all of its slot. */
+static ALWAYS_INLINE void *mcache_start_tiny(struct mcache *c, size_t size)
+{
+    uintptr_t block = (uintptr_t)mcache_take(&c->slots[SPANCLASS_TINY], TINY_SIZE);
+    c->tiny_end = block + TINY_SIZE;
+    c->tiny_left = (uint32_t)(TINY_SIZE - size);
+    return (void *)block;
+}
+
 /* Make the slot's group not empty: the next group of its span, or another span. False when memory cannot be had. In a
  * region. */
 bool mcache_refill(struct mcache *c, spanclass spc, bool pinned);

@@ -193,8 +193,8 @@ void mcentral_uncache_span(struct mspan *s)
 {
     struct mcentral *c = mcentral_of(s);
     int32_t now = (int32_t)bits_count(s->alloc_bits, mspan_words(s));
+    lock_acquire(&c->lock); /* nothing is changed before: see mcache.c */
     heap_live_sub((uint64_t)(s->nelems - now) * s->elemsize);
-    lock_acquire(&c->lock);
     c->mallocs += (uint64_t)(int64_t)(now - s->alloc_count);
     lock_release(&c->lock);
     s->alloc_count = now;

@@ -40,10 +40,10 @@ struct mspan {
     union {
         struct { /* in use */
             _Atomic(struct mcache *)
-                owner;             /* the mcache that allocates from it. central when set, owner when cleared */
-            int32_t alloc_count;   /* popcount of alloc_bits when the span was last out of any mcache, less what
+                owner;              /* the mcache that allocates from it. central when set, owner when cleared */
+            int32_t alloc_count;    /* popcount of alloc_bits when the span was last out of any mcache, less what
                                         its owner freed since. owner */
-            uint32_t groups_done;  /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
+            uint32_t groups_done;   /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
             _Atomic uint32_t freed; /* bits set in free_bits, or about to be. any thread */
         };
         struct {                                 /* a free run */

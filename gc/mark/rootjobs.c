@@ -129,6 +129,36 @@ static void add_stack(const struct thread *t, uintptr_t sp, struct os_range othe
     add_resident_stack(t);
 }
 
+/* What lies in the stack's mapping is scanned as stack, up to its end. */
+static void add_tls(const struct thread *t, struct os_range r)
+{
+    bool own = r.lo >= t->stack_lo && r.hi <= t->stack_hi;
+    if (r.lo < r.hi && !own && all_mapped(r.lo, r.hi))
+        add_thread_range(t, ROOT_TLS, r.lo, r.hi);
+}
+
+static void add_tls_module(size_t module, size_t size, void *unused)
+{
+    (void)unused;
+    for (const struct thread *t = thread_list; t; t = t->next)
+        if (!t->internal)
+            add_tls(t, os_tls_block(t->self, module, size));
+}
+
+static void add_specific(struct os_range r, void *t) { add_tls(t, r); }
+
+static void add_tls_of_all(void)
+{
+    os_each_tls_module(add_tls_module, NULL);
+    for (struct thread *t = thread_list; t; t = t->next) {
+        if (t->internal)
+            continue;
+        if (t->main)
+            add_tls(t, os_tls_static(t->self));
+        os_each_specific(t->self, add_specific, t);
+    }
+}
+
 static void add_interrupted(const struct thread *t)
 {
     struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
@@ -166,6 +196,7 @@ bool rootjobs_build(bool stacks)
     os_each_segment(add_segment, NULL);
     add_registered();
     mcentral_each_pinned(add_pinned, NULL);
+    add_tls_of_all();
     if (stacks)
         add_threads();
     return !jobs.failed;
@@ -177,7 +208,8 @@ uint32_t rootjobs_lost_stacks(void) { return jobs.lost; }
 
 const char *root_kind_name(enum root_kind kind)
 {
-    static const char *const names[] = {"data", "registered range", "stack", "registers", "uncollectable object"};
+    static const char *const names[] = {"data",      "registered range",     "stack",
+                                        "registers", "thread-local storage", "uncollectable object"};
     return names[kind];
 }
 

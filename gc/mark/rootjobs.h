@@ -9,6 +9,7 @@ enum root_kind {
     ROOT_REGISTERED, /* gc_add_roots */
     ROOT_STACK,
     ROOT_REGISTERS,
+    ROOT_TLS,   /* thread-local variables and pthread_setspecific values */
     ROOT_PINNED /* uncollectable objects of one span */
 };
 

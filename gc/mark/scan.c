@@ -39,7 +39,7 @@ static void push_pieces(struct workstack *stack, uintptr_t base, size_t n)
     }
 }
 
-static ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r)
+static NO_SANITIZE ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r)
 {
     uint64_t *word = &r.span->gcmark_bits[r.index / WORD_BITS], bit = bits_mask(r.index);
     if (*word & bit)
@@ -58,7 +58,7 @@ static ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r)
         push_pieces(&m->stack, ref_base(r), n);
 }
 
-static ALWAYS_INLINE void resolve_oldest_word(struct marker *m)
+static NO_SANITIZE ALWAYS_INLINE void resolve_oldest_word(struct marker *m)
 {
     unsigned i = m->words.out++ % WORD_RING;
     struct ref r;
@@ -67,7 +67,7 @@ static ALWAYS_INLINE void resolve_oldest_word(struct marker *m)
 }
 
 /* p is an address in the arena. */
-static ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p)
+static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p)
 {
     struct mspan *s = arena_span(p);
     if (unlikely(!s))
@@ -109,7 +109,7 @@ NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool p
 void mark_object(struct marker *m, struct ref r) { mark_ref(m, r); }
 
 /* The ring of objects lives here, in registers and on the stack: nothing is in it between two calls. */
-static void drain_once(struct marker *m)
+static NO_SANITIZE void drain_once(struct marker *m)
 {
     struct grey objects[OBJECT_RING];
     unsigned in = 0, out = 0;

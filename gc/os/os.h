@@ -65,6 +65,24 @@ void os_with_images_still(void (*fn)(void *arg), void *arg);
 /* For each writable segment, less what becomes read-only after relocation; only inside os_with_images_still. */
 void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
+/* ---- thread-local storage of stopped threads (os_tls_glibc.c) ----
+ * `self` is a thread's pthread_t. A range given may be of memory that is mapped no longer: the caller tests. */
+
+void os_tls_init(void);
+bool os_tls_known(void);
+
+/* For each image with thread-local variables; only inside os_with_images_still. */
+void os_each_tls_module(void (*fn)(size_t module, size_t size, void *arg), void *arg);
+
+/* The thread's variables of one image; empty if it has not touched them. */
+struct os_range os_tls_block(uintptr_t self, size_t module, size_t size);
+
+/* The thread's static block with its record; for threads that the C library made it lies in their stack's mapping. */
+struct os_range os_tls_static(uintptr_t self);
+
+/* The memory of the thread's pthread_setspecific values. */
+void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), void *arg);
+
 /* ---- the CPU: what an interrupted thread's context holds (os_cpu_*.c) ---- */
 
 /* Where the scan of an interrupted stack starts: SP less the red zone. */

@@ -122,6 +122,7 @@ void thread_adopt(struct thread *t, bool internal)
         report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
     t->tid = os_tid();
     t->main = t->tid == os_pid();
+    t->self = (uintptr_t)pthread_self();
     t->internal = internal;
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);

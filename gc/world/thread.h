@@ -21,6 +21,7 @@ struct thread {
     bool internal;                   /* a thread of ours: holds no object; const */
     _Atomic uint8_t state;           /* enum thread_state; this thread */
     uintptr_t stack_lo, stack_hi;    /* its own stack; const */
+    uintptr_t self;                  /* pthread_self() of it, where its thread-local storage is found. const */
     _Atomic uint32_t stopped_epoch;  /* of the stop that it last answered; this thread */
     bool asked;                      /* to answer the stop that is on; the stopper */
     const void *context;             /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */

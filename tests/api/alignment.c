@@ -102,9 +102,9 @@ START_TEST(waste_is_bounded)
 }
 END_TEST
 
-static const size_t sizes[] = {0,    1,     2,     3,     7,     8,     9,      15,    16,   17,  24,
-                               31,   33,    48,    64,    100,   127,   128,    129,   1000, 1024, 4095,
-                               4097, 8192,  8193,  20000, 32767, 32768, 32769, 65536, 100000, 1 << 20};
+static const size_t sizes[] = {0,    1,    2,    3,     7,     8,     9,     15,    16,     17,     24,
+                               31,   33,   48,   64,    100,   127,   128,   129,   1000,   1024,   4095,
+                               4097, 8192, 8193, 20000, 32767, 32768, 32769, 65536, 100000, 1 << 20};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 typedef void *(*aligned_fn)(size_t align, size_t size);

@@ -33,7 +33,8 @@ static void zeroed_again(size_t size, size_t n)
 
 START_TEST(malloc_zeroes)
 {
-    static const size_t sizes[] = {1, 8, 16, 24, 32, 48, 128, 144, 1000, 4096, 8192, 30000, 32768, 32769, 100000, 1 << 20};
+    static const size_t sizes[] = {1,    8,    16,   24,    32,    48,    128,    144,
+                                   1000, 4096, 8192, 30000, 32768, 32769, 100000, 1 << 20};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         zeroed_again(sizes[i], 1 + (1 << 20) / sizes[i] / (sizes[i] < 64 ? 8 : 1));
 }
@@ -140,8 +141,8 @@ END_TEST
 
 START_TEST(absurd_sizes)
 {
-    static const size_t absurd[] = {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 8191, SIZE_MAX / 2, SIZE_MAX / 2 + 1,
-                                    PTRDIFF_MAX - 8192, (size_t)1 << 60, (size_t)1 << 48};
+    static const size_t absurd[] = {SIZE_MAX,         SIZE_MAX - 1,       SIZE_MAX - 8191, SIZE_MAX / 2,
+                                    SIZE_MAX / 2 + 1, PTRDIFF_MAX - 8192, (size_t)1 << 60, (size_t)1 << 48};
     void *p = gc_malloc(64);
     fill(p, 64, 1);
     gc_set_oom_handler(note_and_fail);
@@ -270,9 +271,7 @@ START_TEST(no_overlap)
     static unsigned char *held[N];
     for (size_t i = 0; i < N; i++) {
         size_t size = 1 + i * i % 3001;
-        held[i] = i % 3 == 0   ? gc_malloc_noscan(size)
-                  : i % 3 == 1 ? gc_malloc(size)
-                               : gc_malloc_uncollectable(size);
+        held[i] = i % 3 == 0 ? gc_malloc_noscan(size) : i % 3 == 1 ? gc_malloc(size) : gc_malloc_uncollectable(size);
         fill(held[i], size, i);
         if (i % 1000 == 999)
             gc_collect();

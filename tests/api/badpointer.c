@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-static void *volatile bad;    /* what the call is given */
+static void *volatile bad; /* what the call is given */
 static void (*volatile call)(void *);
 
 static void free_it(void *p) { gc_free(p); }

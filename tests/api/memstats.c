@@ -12,9 +12,8 @@ enum { CLASSES = sizeof st.by_size / sizeof *st.by_size };
 static void check_sums(const struct gc_memstats *s)
 {
     ck_assert_uint_eq(s->heap_inuse + s->heap_idle, s->heap_sys);
-    ck_assert_uint_eq(s->heap_sys + s->stack_sys + s->mspan_sys + s->mcache_sys + s->buckhash_sys + s->gc_sys +
-                          s->other_sys,
-                      s->sys);
+    ck_assert_uint_eq(
+        s->heap_sys + s->stack_sys + s->mspan_sys + s->mcache_sys + s->buckhash_sys + s->gc_sys + s->other_sys, s->sys);
     ck_assert_uint_eq(s->mallocs - s->frees, s->heap_objects);
 }
 
@@ -330,8 +329,7 @@ START_TEST(next_gc)
             launder(gc_malloc(64));
         gc_read_memstats(&st);
         if (st.num_gc == 0 && alloc > goal + (1 << 20))
-            ck_abort_msg("no collection at %llu, next_gc %llu", (unsigned long long)alloc,
-                         (unsigned long long)goal);
+            ck_abort_msg("no collection at %llu, next_gc %llu", (unsigned long long)alloc, (unsigned long long)goal);
         if (st.num_gc == 1 && alloc < goal / 2)
             ck_abort_msg("a collection at %llu, next_gc %llu", (unsigned long long)alloc, (unsigned long long)goal);
     }

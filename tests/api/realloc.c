@@ -1,8 +1,8 @@
 /* realloc.c - gc_realloc and gc_reallocarray. Holds realloc.kind: contents kept, the kind kept, the tail zero. */
 #include "helpers.h"
 
-static const size_t sizes[] = {1,    8,    15,   16,   17,    24,    32,    33,    64,     100,    128,   129,    500,
-                               1024, 1025, 4096, 8192, 20000, 32768, 32769, 65536, 100000, 300000, 1 << 20};
+static const size_t sizes[] = {1,   8,    15,   16,   17,   24,    32,    33,    64,    100,    128,    129,
+                               500, 1024, 1025, 4096, 8192, 20000, 32768, 32769, 65536, 100000, 300000, 1 << 20};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }

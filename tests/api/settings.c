@@ -186,7 +186,7 @@ static void *note_and_fail(size_t bytes)
 /* A list of all there is; its length. */
 static struct block {
     struct block *next;
-} *all;
+} * all;
 
 static NOINLINE size_t take_all(size_t size)
 {

@@ -64,8 +64,8 @@ static const struct wrong {
     void (*fn)(void *);
     const char *invariant;
 } wrongs[] = {
-    {alloc_under_pageheap, "lock.rank"},      {collect_under_roots, "lock.rank"},   {stop_under_gcbits, "lock.rank"},
-    {release_what_is_not_held, "lock.rank"},  {collect_in_collection, "lock.rank"}, {allocate_in_region, "region.nest"},
+    {alloc_under_pageheap, "lock.rank"},     {collect_under_roots, "lock.rank"},   {stop_under_gcbits, "lock.rank"},
+    {release_what_is_not_held, "lock.rank"}, {collect_in_collection, "lock.rank"}, {allocate_in_region, "region.nest"},
     {stop_in_region, "stop.region"},
 };
 

@@ -132,7 +132,8 @@ END_TEST
 /* Off: never, unless there is a limit; then at the limit and not before. */
 START_TEST(percent_off)
 {
-    struct pacer_input in = {.live = 100 * MIB, .roots = MIB, .limit = OPTIONS_LIMIT_NONE, .percent = OPTIONS_PERCENT_OFF};
+    struct pacer_input in = {
+        .live = 100 * MIB, .roots = MIB, .limit = OPTIONS_LIMIT_NONE, .percent = OPTIONS_PERCENT_OFF};
     ck_assert_uint_eq(pacer_goal(&in), UINT64_MAX);
     in.limit = GIB;
     in.overhead = 24 * MIB;
@@ -170,8 +171,8 @@ END_TEST
 /* Numbers that no heap has must not wrap round to a small goal. */
 START_TEST(saturation)
 {
-    static const uint64_t huge[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / 2, UINT64_MAX / 2 + 1, UINT64_C(1) << 63,
-                                    UINT64_MAX / 100, UINT64_MAX / 1000};
+    static const uint64_t huge[] = {UINT64_MAX,        UINT64_MAX - 1,   UINT64_MAX / 2,   UINT64_MAX / 2 + 1,
+                                    UINT64_C(1) << 63, UINT64_MAX / 100, UINT64_MAX / 1000};
     static const int percent[] = {OPTIONS_PERCENT_OFF, 0, 1, 99, 100, 101, OPTIONS_PERCENT_MAX};
     for (size_t i = 0; i < sizeof huge / sizeof *huge * 7 * 2; i++) {
         struct pacer_input in = {.live = huge[i / 14], .percent = percent[i / 2 % 7], .limit = OPTIONS_LIMIT_NONE};

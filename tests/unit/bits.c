@@ -4,6 +4,8 @@
 #include "base/bits.h"
 #include "os/os_real.h"
 
+#include <sched.h>
+
 enum { NBITS = 3 * WORD_BITS };
 
 static void check_ranges_from(size_t lo)
@@ -125,15 +127,28 @@ START_TEST(random_ranges)
 }
 END_TEST
 
-enum { SHARED_BITS = 1 << 16 };
-static uint64_t shared[SHARED_BITS / WORD_BITS];
+enum { SHARED_BITS = 8 * WORD_BITS, ROUNDS = 20000 };
+static uint64_t shared[ROUNDS][SHARED_BITS / WORD_BITS];
+static _Atomic int arrived;
 
-static void *win(void *count)
+/* Two threads begin each round together, one at each end, and meet in between. */
+static size_t win(bool upwards)
 {
     size_t n = 0;
-    for (size_t i = 0; i < SHARED_BITS; i++)
-        n += !bits_test_and_set_atomic(shared, i);
-    *(size_t *)count = n;
+    for (int round = 0; round < ROUNDS; round++) {
+        arrived++;
+        for (int spins = 0; arrived < 2 * (round + 1); spins++)
+            if (spins > 10000)
+                sched_yield();
+        for (size_t i = 0; i < SHARED_BITS; i++)
+            n += !bits_test_and_set_atomic(shared[round], upwards ? i : SHARED_BITS - 1 - i);
+    }
+    return n;
+}
+
+static void *win_downwards(void *count)
+{
+    *(size_t *)count = win(false);
     return NULL;
 }
 
@@ -142,11 +157,11 @@ START_TEST(one_winner)
 {
     pthread_t id;
     size_t mine, others;
-    ck_assert_int_eq(os_real_pthread_create(&id, NULL, win, &others), 0);
-    win(&mine);
+    ck_assert_int_eq(os_real_pthread_create(&id, NULL, win_downwards, &others), 0);
+    mine = win(true);
     pthread_join(id, NULL);
-    ck_assert_uint_eq(mine + others, SHARED_BITS);
-    ck_assert_uint_eq(bits_count(shared, SHARED_BITS / WORD_BITS), SHARED_BITS);
+    ck_assert_uint_eq(mine + others, ROUNDS * SHARED_BITS);
+    ck_assert_uint_eq(bits_count(shared[0], ROUNDS * SHARED_BITS / WORD_BITS), ROUNDS * SHARED_BITS);
 }
 END_TEST
 

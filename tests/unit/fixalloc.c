@@ -53,6 +53,19 @@ START_TEST(reuse)
 }
 END_TEST
 
+/* Records that fill a chunk to its last byte. */
+START_TEST(whole_chunk)
+{
+    fixalloc_init(&f, 128, 64, SYS_MSPAN);
+    char *first = fixalloc_alloc(&f);
+    for (int i = 1; i < FIXALLOC_CHUNK / 128; i++)
+        ck_assert_ptr_eq(fixalloc_alloc(&f), first + i * 128);
+    ck_assert_uint_eq(sysmem_bytes(SYS_MSPAN), FIXALLOC_CHUNK);
+    ck_assert_ptr_nonnull(fixalloc_alloc(&f));
+    ck_assert_uint_eq(sysmem_bytes(SYS_MSPAN), 2 * FIXALLOC_CHUNK);
+}
+END_TEST
+
 START_TEST(memory_stays)
 {
     static void *p[IN_CHUNK];
@@ -95,6 +108,7 @@ static void tests(TCase *tc)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, fresh);
     tcase_add_test(tc, reuse);
+    tcase_add_test(tc, whole_chunk);
     tcase_add_test(tc, memory_stays);
     tcase_add_test(tc, failure);
     if (!GC_CHECKS)

@@ -53,21 +53,28 @@ static inline struct pageheap_stats page_stats(void)
     return st;
 }
 
-static inline void check_span_in_use(struct mspan *s, void *n)
+struct heap_tally {
+    size_t runs, spans;
+};
+
+static inline void check_run_at_rest(struct mspan *s, void *tally)
 {
+    struct heap_tally *t = tally;
+    t->runs++;
     if (mspan_state_of(s) != MSPAN_INUSE)
         return;
     mspan_check(s);
-    ++*(size_t *)n;
+    t->spans++;
 }
 
-/* Every invariant that holds while no mcache has a span; returns the number of spans in use. */
+/* Every invariant that holds while no mcache has a span, and that no record is lost; returns the number of spans. */
 static inline size_t check_heap_at_rest(void)
 {
-    size_t n = 0;
+    struct heap_tally t = {0, 0};
     pageheap_check();
-    pageheap_each(check_span_in_use, &n);
-    return n;
+    pageheap_each(check_run_at_rest, &t);
+    ck_assert_uint_eq(page_stats().span_records, t.runs * sizeof(struct mspan));
+    return t.spans;
 }
 
 #endif

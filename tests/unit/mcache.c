@@ -42,6 +42,14 @@ static enum mspan_freed free_foreign(const void *p)
     return done;
 }
 
+/* No span has left the cache yet: what an mcentral is told, it is told then. */
+static bool still_holds_first_span(spanclass spc)
+{
+    uint64_t mallocs, frees;
+    mcentral_read_counts(spc, &mallocs, &frees);
+    return mallocs == 0;
+}
+
 static void add_noted(struct mspan *s, void *bytes)
 {
     if (mspan_state_of(s) == MSPAN_INUSE)
@@ -215,6 +223,7 @@ START_TEST(free_in_an_earlier_group)
         take(SMALL);
     ck_assert_ptr_eq(take(SMALL), p[5]);
     ck_assert_ptr_eq(take(SMALL), p[70]);
+    ck_assert(still_holds_first_span(SMALL));
     ck_assert_ptr_ne(span_at(take(SMALL)), span_at(p[0]));
     expect_rest(SMALL, SLOTS + 3, 2);
 }
@@ -265,7 +274,7 @@ START_TEST(free_twice)
     ck_assert_int_eq(free_own(p[20]), MCACHE_FREED_TWICE);
     ck_assert_int_eq(free_foreign(p[20]), FREED_TWICE);
     ck_assert_int_eq(free_foreign(p[10]), FREED_TWICE);
-    ck_assert_int_eq(free_own(p[99] + SIZE), MCACHE_FREED_TWICE);       /* claimed, never handed out */
+    ck_assert_int_eq(free_own(p[99] + SIZE), MCACHE_FREED_TWICE);      /* claimed, never handed out */
     ck_assert_int_eq(free_own(p[0] + 169 * SIZE), MCACHE_FREED_TWICE); /* not even claimed */
     expect_rest(SMALL, 100, 3);
 }
@@ -281,6 +290,7 @@ START_TEST(foreign_frees_are_folded)
     ck_assert_int_eq(free_foreign(p[3]), FREED_OK);
     ck_assert_ptr_eq(take(SMALL), p[3]);
     ck_assert_ptr_eq(take(SMALL), p[100]);
+    ck_assert(still_holds_first_span(SMALL));
     expect_rest(SMALL, SLOTS + 2, 2);
 }
 END_TEST

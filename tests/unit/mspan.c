@@ -160,6 +160,21 @@ START_TEST(no_memory_for_a_note)
 }
 END_TEST
 
+/* One bitmap where a span needs two: no span, and the bitmap is there for who needs one. */
+START_TEST(one_bitmap_for_a_span)
+{
+    span_of(spanclass_make(1, false));
+    os_fail(1, true);
+    uint64_t *last = NULL;
+    for (uint64_t *b; (b = gcbits_alloc(1024));)
+        last = b;
+    gcbits_free(last, 1024);
+    ck_assert_ptr_null(pages(1, spanclass_make(1, false)));
+    check_heap_at_rest();
+    ck_assert_ptr_eq(gcbits_alloc(1024), last);
+}
+END_TEST
+
 START_TEST(random_frees)
 {
     struct mspan *s = span_of(spanclass_make(2, true));
@@ -243,6 +258,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, note_and_fold);
     tcase_add_test(tc, free_twice);
     tcase_add_test(tc, no_memory_for_a_note);
+    tcase_add_test(tc, one_bitmap_for_a_span);
     tcase_add_test(tc, random_frees);
     tcase_add_test_raise_signal(tc, broken_count, SIGABRT);
     tcase_add_test_raise_signal(tc, broken_bits, SIGABRT);

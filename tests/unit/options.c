@@ -39,10 +39,30 @@ START_TEST(good_percent)
 }
 END_TEST
 
-static const char *const bad_percents[] = {"",     "1000001", "-1",   "-100", "+5",   " 5",     "5 ",
-                                           "100%", "abc",     "0x10", "1e3",  "1.5",  "OFF",    "offf",
-                                           "-",    "--1",     "1,2",  "١",    "5\n5", "of",     "2147483648",
-                                           "4294967396", "18446744073709551716", "99999999999999999999999999999999999"};
+static const char *const bad_percents[] = {"",
+                                           "1000001",
+                                           "-1",
+                                           "-100",
+                                           "+5",
+                                           " 5",
+                                           "5 ",
+                                           "100%",
+                                           "abc",
+                                           "0x10",
+                                           "1e3",
+                                           "1.5",
+                                           "OFF",
+                                           "offf",
+                                           "-",
+                                           "--1",
+                                           "1,2",
+                                           "١",
+                                           "5\n5",
+                                           "of",
+                                           "2147483648",
+                                           "4294967396",
+                                           "18446744073709551716",
+                                           "99999999999999999999999999999999999"};
 
 /* .default */
 START_TEST(bad_percent)
@@ -77,11 +97,31 @@ START_TEST(good_limit)
 }
 END_TEST
 
-static const char *const bad_limits[] = {"",         "0",       "0KiB",   "-1",      "-1MiB", "+1",
-                                         " 1",       "1 MiB",   "1MiB ",  "512QiB",  "512MB", "512m",
-                                         "512mib",   "1.5GiB",  "1e9",    "0x1000",  "MiB",   "16777216TiB",
-                                         "1MiBMiB",  "offline", "1PiB",   "unlimited",
-                                         "18446744073709551616", "18014398509481984KiB", "99999999999999999999999TiB"};
+static const char *const bad_limits[] = {"",
+                                         "0",
+                                         "0KiB",
+                                         "-1",
+                                         "-1MiB",
+                                         "+1",
+                                         " 1",
+                                         "1 MiB",
+                                         "1MiB ",
+                                         "512QiB",
+                                         "512MB",
+                                         "512m",
+                                         "512mib",
+                                         "1.5GiB",
+                                         "1e9",
+                                         "0x1000",
+                                         "MiB",
+                                         "16777216TiB",
+                                         "1MiBMiB",
+                                         "offline",
+                                         "1PiB",
+                                         "unlimited",
+                                         "18446744073709551616",
+                                         "18014398509481984KiB",
+                                         "99999999999999999999999TiB"};
 
 /* .default */
 START_TEST(bad_limit)
@@ -125,11 +165,27 @@ START_TEST(debug_empty_items)
 }
 END_TEST
 
-static const char *const bad_items[] = {"gctrace",    "gctrace=",  "gctrace=2",  "gctrace=-1", "gctrace=1x", "gctrace==1",
-                                        "=1",         "=",         "bogus=1",    "gctr=1",     "gctracee=1", " gctrace=1",
-                                        "GCTRACE=1",  "gctrace =1", "gctrace= 1", "stopwait=0", "stopwait=3600001",
-                                        "stopwait=4294977296", "stopwait=99999999999999999999999999999999",
-                                        "percent=50", "mem_limit=1"};
+static const char *const bad_items[] = {"gctrace",
+                                        "gctrace=",
+                                        "gctrace=2",
+                                        "gctrace=-1",
+                                        "gctrace=1x",
+                                        "gctrace==1",
+                                        "=1",
+                                        "=",
+                                        "bogus=1",
+                                        "gctr=1",
+                                        "gctracee=1",
+                                        " gctrace=1",
+                                        "GCTRACE=1",
+                                        "gctrace =1",
+                                        "gctrace= 1",
+                                        "stopwait=0",
+                                        "stopwait=3600001",
+                                        "stopwait=4294977296",
+                                        "stopwait=99999999999999999999999999999999",
+                                        "percent=50",
+                                        "mem_limit=1"};
 
 /* .default: a bad item is named, and neither it nor its neighbours do harm. */
 START_TEST(debug_bad_item)
@@ -175,7 +231,8 @@ static bool in_range(const struct options *o)
 /* Made of the pieces that the grammar has, in any order: nothing gets out of its range, the end is always reached. */
 START_TEST(any_text)
 {
-    static const char *const pieces[] = {"gctrace", "=", "1", ",", "stopwait", "0", "-", "off", "KiB", "9", "help", " "};
+    static const char *const pieces[] = {"gctrace", "=",   "1",   ",", "stopwait", "0",
+                                         "-",       "off", "KiB", "9", "help",     " "};
     uint32_t x = 1;
     for (int i = 0; i < 20000; i++) {
         char text[128] = "";

@@ -2,6 +2,7 @@
 #include "heap.h"
 
 #include "base/check.h"
+#include "heap/pagerun.h"
 
 #include <string.h>
 
@@ -342,6 +343,26 @@ START_TEST(fresh_pages_are_clean)
 }
 END_TEST
 
+/* A request needs three records at hand, whatever it uses of them. With fewer it is refused, and none is lost. */
+START_TEST(few_records)
+{
+    struct mspan *spare[3] = {NULL}, *s;
+    pages(1, SCAN);
+    os_fail(1, true);
+    while ((s = pagerun_record_new())) {
+        memmove(spare + 1, spare, 2 * sizeof *spare);
+        spare[0] = s;
+    }
+    for (int i = 0; i < _i; i++)
+        pagerun_record_free(spare[i]);
+    size_t before = records();
+    s = aligned_pages(1, 1, false);
+    ck_assert_int_eq(s != NULL, _i == 3);
+    ck_assert_uint_eq(records(), before + (s ? 1 : 0));
+    pageheap_check();
+}
+END_TEST
+
 START_TEST(free_twice)
 {
     struct mspan *s = pages(1, SCAN);
@@ -396,6 +417,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, release_refused);
     tcase_add_test(tc, zero_writes_dirty_pages_only);
     tcase_add_test(tc, fresh_pages_are_clean);
+    tcase_add_loop_test(tc, few_records, 0, 4);
     if (GC_CHECKS)
         tcase_add_test_raise_signal(tc, free_twice, SIGABRT);
     tcase_add_test_raise_signal(tc, broken_tiles, SIGABRT);

@@ -94,8 +94,8 @@ START_TEST(both_neighbours)
 {
     bits_set_range(arena.released, 12, 20);
     bits_set_range(arena.released, 150, 152);
-    give(10, 40, SIDE_NOSCAN, 7);
-    give(51, 149, SIDE_NOSCAN, 9);
+    give(10, 40, SIDE_NOSCAN, 9);
+    give(51, 149, SIDE_NOSCAN, 7);
     give(50, 1, SIDE_NOSCAN, 8);
     expect_run(10, 190, SIDE_NOSCAN);
     ck_assert_uint_eq(run_at(10)->released_pages, 10);
@@ -226,7 +226,9 @@ END_TEST
 START_TEST(everything_coalesces)
 {
     enum { PAGES = 8 * GRANULE_PAGES };
-    static struct { size_t page, n; } piece[PAGES];
+    static struct {
+        size_t page, n;
+    } piece[PAGES];
     size_t n = 0, freed = 0;
     uint32_t x = 2463534242u;
     for (size_t page = 0; page < PAGES; n++) {

@@ -26,10 +26,7 @@ static void model_insert(struct mspan *s)
     sorted[at] = s;
 }
 
-static void model_remove(size_t at)
-{
-    memmove(&sorted[at], &sorted[at + 1], (--count - at) * sizeof *sorted);
-}
+static void model_remove(size_t at) { memmove(&sorted[at], &sorted[at + 1], (--count - at) * sizeof *sorted); }
 
 static struct mspan *model_find(size_t npages)
 {
