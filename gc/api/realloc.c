@@ -48,10 +48,12 @@ static void *alloc_like(size_t size, unsigned flags)
     return flags & ALLOC_NOSCAN ? gc_malloc_noscan(size) : gc_malloc(size);
 }
 
-/* In place while at least half of the object stays used; memory is worth more than the copy below that. */
+/* In place while at least half of a small object stays used, or a large one keeps its pages; memory is worth more than
+ * the copy below that. */
 static bool fits(const struct old *old, size_t size)
 {
-    return !old->part && size <= old->usable && size >= old->usable / 2;
+    size_t least = mspan_is_large(old->o.span) ? old->usable - HEAP_PAGE + 1 : old->usable / 2;
+    return !old->part && size <= old->usable && size >= least;
 }
 
 static void *move(void *p, const struct old *old, size_t size)

@@ -47,7 +47,7 @@ static bool parse_int(const char *text, size_t n, long lo, long hi, long *out)
         return false;
     memcpy(digits, text, n);
     digits[n] = 0;
-    if (digits[0] != '-' && (digits[0] < '0' || digits[0] > '9'))
+    if (digits[0] < '0' || digits[0] > '9') /* no option takes a negative number */
         return false;
     long v = strtol(digits, &end, 10);
     if (*end || end == digits || v < lo || v > hi)

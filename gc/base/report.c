@@ -31,6 +31,14 @@ void report_text(const char *text, size_t n)
     errno = saved;
 }
 
+/* What the environment says may hold anything; a report stays one line. */
+static void one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ')
+            *text = '?';
+}
+
 static void write_line(const char *format, va_list ap)
 {
     char line[LINE];
@@ -39,6 +47,7 @@ static void write_line(const char *format, va_list ap)
     int more = vsnprintf(line + n, sizeof line - n - 1, format, ap);
     if (more > 0)
         n += (size_t)more < sizeof line - n - 1 ? (size_t)more : sizeof line - n - 2;
+    one_line(line);
     line[n++] = '\n';
     report_text(line, n);
     errno = saved;
@@ -60,6 +69,7 @@ void report_warn(const char *format, ...)
     if (fn) {
         char text[LINE];
         vsnprintf(text, sizeof text, format, ap);
+        one_line(text);
         fn(text);
     } else {
         write_line(format, ap);

@@ -5,29 +5,46 @@
 
 enum { N = 200 };
 
+typedef void *(*maker)(size_t size);
+
+static NOINLINE void *plain(size_t size) { return gc_malloc(size); }
+
 /* Every other object is dropped at once, so that no pointer one past the end of an object is its neighbour's start. */
-static NOINLINE void build(void **place, size_t n, size_t size, size_t offset)
+static NOINLINE void build(void **place, size_t n, size_t size, size_t offset, maker make)
 {
     for (size_t i = 0; i < n; i++) {
-        place[i] = (char *)make_filled(size, i) + offset;
-        make_filled(size, i + 1);
+        void *p = make(size);
+        fill(p, size, i);
+        place[i] = (char *)p + offset;
+        fill(make(size), size, i + 1);
     }
 }
 
 static NOINLINE void check_place(void *const *place, size_t n, size_t size, size_t offset)
 {
     for (size_t i = 0; i < n; i++)
-        check_filled((char *)place[i] - offset, size, i);
+        check_live((char *)place[i] - offset, size, i);
 }
 
-static NOINLINE void survives(void **place, size_t n, size_t size, size_t offset)
+static NOINLINE void churn_with(maker make, size_t size, size_t n)
 {
-    build(place, n, size, offset);
+    for (size_t i = 0; i < n; i++)
+        memset(launder(make(size)), 0xee, size);
+}
+
+static NOINLINE void survives_made(void **place, size_t n, size_t size, size_t offset, maker make)
+{
+    build(place, n, size, offset, make);
     for (int i = 0; i < 2; i++) {
         settle();
-        churn(size, 3 * n);
+        churn_with(make, size, 3 * n);
     }
     check_place(place, n, size, offset);
+}
+
+static void survives(void **place, size_t n, size_t size, size_t offset)
+{
+    survives_made(place, n, size, offset, plain);
 }
 
 static void *data_place[N] = {(void *)1};
@@ -102,24 +119,60 @@ END_TEST
 
 /* while (n--) *--end: the pointer one past the end is all that is left, and only stacks and registers promise it.
  * Sizes that fill their class, so that it lies outside the object; at the last object of a span it is another's. */
-START_TEST(one_past_the_end)
+static const size_t full[] = {8, 16, 32, 48, 64, 1024, 8192, 32768};
+
+static void one_past(maker make)
 {
-    static const size_t full[] = {8, 16, 32, 48, 64, 1024, 8192, 32768};
     void *place[N];
-    for (size_t k = 0; k < sizeof full / sizeof *full; k++) {
-        ck_assert_uint_eq(gc_usable_size(make_filled(full[k], 0)), full[k]);
-        survives(place, N, full[k], full[k]);
-    }
+    for (size_t k = 0; k < sizeof full / sizeof *full; k++)
+        survives_made(place, N, full[k], full[k], make);
+}
+
+static NOINLINE void *zeroed(size_t size) { return gc_calloc(1, size); }
+static NOINLINE void *aligned(size_t size) { return gc_aligned_alloc(8, size); }
+
+/* A noscan object under 16 bytes is a part of a block, whose end is not its own. */
+static NOINLINE void *never_scanned(size_t size) { return size < 16 ? gc_malloc(size) : gc_malloc_noscan(size); }
+
+/* It fills its slot only after it grew there. */
+static NOINLINE void *grown(size_t size) { return gc_realloc(gc_malloc(size - 1), size); }
+
+/* The program asked for less, and uses what it may. */
+static NOINLINE void *grown_into(size_t size)
+{
+    void *p = gc_malloc(size - 1);
+    return gc_usable_size(p) == size ? p : gc_malloc(size);
+}
+
+START_TEST(one_past_the_end) { one_past(plain); }
+END_TEST
+START_TEST(one_past_zeroed) { one_past(zeroed); }
+END_TEST
+START_TEST(one_past_aligned) { one_past(aligned); }
+END_TEST
+START_TEST(one_past_noscan) { one_past(never_scanned); }
+END_TEST
+START_TEST(one_past_grown) { one_past(grown); }
+END_TEST
+START_TEST(one_past_usable) { one_past(grown_into); }
+END_TEST
+
+START_TEST(full_sizes_are_full)
+{
+    for (size_t k = 0; k < sizeof full / sizeof *full; k++)
+        ck_assert_uint_eq(gc_usable_size(gc_malloc(full[k])), full[k]);
 }
 END_TEST
 
 START_TEST(one_past_a_large_end)
 {
-    static const size_t full[] = {40960, 65536, 1 << 20};
+    static const size_t large[] = {40960, 65536, 1 << 20};
     void *place[8];
-    for (size_t k = 0; k < sizeof full / sizeof *full; k++) {
-        ck_assert_uint_eq(gc_usable_size(make_filled(full[k], 0)), full[k]);
-        survives(place, 8, full[k], full[k]);
+    for (size_t k = 0; k < sizeof large / sizeof *large; k++) {
+        survives(place, 8, large[k], large[k]);
+        survives_made(place, 8, large[k], large[k], grown);
+        survives_made(place, 8, large[k], large[k], never_scanned);
+        ck_assert_uint_eq(gc_usable_size(gc_malloc(large[k])), large[k]);
     }
 }
 END_TEST
@@ -160,7 +213,7 @@ static NOINLINE void build_hidden(uintptr_t hidden[6], size_t offset)
 static NOINLINE void check_hidden(const uintptr_t hidden[6], size_t offset)
 {
     for (size_t i = 0; i < 6; i++)
-        check_filled((char *)reveal(hidden[i]) - offset, 64, i);
+        check_live((char *)reveal(hidden[i]) - offset, 64, i);
 }
 
 static NOINLINE void registers_hold(size_t offset)
@@ -255,7 +308,7 @@ static void every_word(size_t words, size_t step)
         settle();
         churn(64, 3 * N);
         for (size_t i = 0; i < n; i++)
-            check_filled(holders[i][at + i * step], 64, i);
+            check_live(holders[i][at + i * step], 64, i);
         at += (n - 1) * step;
     }
     for (size_t i = 0; i < N; i++)
@@ -282,7 +335,7 @@ START_TEST(in_the_last_word)
         void **holder = holder_of(words, words - 1, 1);
         settle();
         churn(64, 500);
-        check_filled(holder[words - 1], 64, 1);
+        check_live(holder[words - 1], 64, 1);
     }
 }
 END_TEST
@@ -304,7 +357,7 @@ START_TEST(kept_alive)
     uintptr_t hidden = hide(p);
     settle();
     churn(64, 1000);
-    check_filled(reveal(hidden), 64, 1);
+    check_live(reveal(hidden), 64, 1);
     gc_keep_alive(p);
 }
 END_TEST
@@ -312,7 +365,7 @@ END_TEST
 START_TEST(without_stacks)
 {
     static void *kept[N];
-    build(kept, N, 64, 0);
+    build(kept, N, 64, 0, plain);
     for (int i = 0; i < 2; i++) {
         gc_collect_without_stacks();
         churn(64, 3 * N);
@@ -333,6 +386,12 @@ static void tests(TCase *tc)
     tcase_add_test(tc, large_interior);
     tcase_add_test(tc, interior_from_data);
     tcase_add_test(tc, one_past_the_end);
+    tcase_add_test(tc, one_past_zeroed);
+    tcase_add_test(tc, one_past_aligned);
+    tcase_add_test(tc, one_past_noscan);
+    tcase_add_test(tc, one_past_grown);
+    tcase_add_test(tc, one_past_usable);
+    tcase_add_test(tc, full_sizes_are_full);
     tcase_add_test(tc, one_past_a_large_end);
 #if defined __x86_64__
     tcase_add_test(tc, in_registers);

@@ -59,6 +59,14 @@ static NOINLINE void check_filled(const void *p, size_t size, size_t i)
             ck_abort_msg("object %zu at %p: byte %zu of %zu is %#x, not %#x", i, p, k, size, b[k], pattern(i, k));
 }
 
+/* The same of an object that must be live: a lost one may still be intact when its pages have no new tenant yet. */
+static NOINLINE void check_live(const void *p, size_t size, size_t i)
+{
+    if (gc_base(p) != p)
+        ck_abort_msg("object %zu at %p was lost", i, p);
+    check_filled(p, size, i);
+}
+
 static NOINLINE void *make_filled(size_t size, size_t i)
 {
     void *p = gc_malloc(size);
@@ -87,7 +95,7 @@ static NOINLINE void settle(void)
 static NOINLINE void churn(size_t size, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        void *p = gc_malloc(size);
+        void *p = launder(gc_malloc(size)); /* or the compiler drops the stores */
         if (!p)
             ck_abort_msg("gc_malloc(%zu) failed", size);
         memset(p, 0xee, size);

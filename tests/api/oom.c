@@ -79,6 +79,7 @@ static int one_collection(void)
     DEMAND(gc_malloc(SIZE) == NULL);
     gc_read_memstats(&st);
     DEMAND(st.num_gc == before + 1);
+    DEMAND(st.num_forced_gc == 0); /* the program asked for none */
     DEMAND(handler_calls == 2);
     check_all(SIZE);
     return 0;

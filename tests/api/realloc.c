@@ -54,6 +54,21 @@ START_TEST(grown_tail_is_zero)
 }
 END_TEST
 
+/* Made smaller and larger again, in place: what was cut off is gone. */
+START_TEST(cut_off_is_gone)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        void *p = make(sizes[i], 0, i);
+        size_t usable = gc_usable_size(p);
+        memset(p, 0xff, usable);
+        for (size_t cut = usable; cut > usable / 2; cut -= 1 + cut / 7) {
+            p = gc_realloc(gc_realloc(p, cut), usable);
+            check_zero((char *)p + cut, usable - cut);
+        }
+    }
+}
+END_TEST
+
 START_TEST(null_is_malloc)
 {
     for (size_t i = 0; i < SIZES; i++) {
@@ -240,6 +255,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, scanned);
     tcase_add_test(tc, never_scanned);
     tcase_add_test(tc, grown_tail_is_zero);
+    tcase_add_test(tc, cut_off_is_gone);
     tcase_add_test(tc, null_is_malloc);
     tcase_add_test(tc, zero_frees);
     tcase_add_test(tc, moved_is_freed);

@@ -16,7 +16,7 @@ static NOINLINE void build(void **table)
 static NOINLINE void check_table(void *const *table)
 {
     for (size_t i = 0; i < N; i++)
-        check_filled(table[i], SIZE, i);
+        check_live(table[i], SIZE, i);
 }
 
 static NOINLINE void collect_and_churn(void)
@@ -128,7 +128,7 @@ START_TEST(unaligned_ends)
     ck_assert_int_eq(gc_add_roots(map + page + 1, map + 2 * page - 1), 0);
     collect_and_churn();
     for (size_t i = 1; i < words - 1; i++)
-        check_filled(table[i], SIZE, i);
+        check_live(table[i], SIZE, i);
     ck_assert_int_eq(gc_remove_roots(map + page + 1, map + 2 * page - 1), 0);
 }
 END_TEST
@@ -147,7 +147,7 @@ START_TEST(many_ranges)
     ck_assert_uint_ge(n, N / 2);
     ck_assert_uint_le(n, N / 2 + N / 20);
     for (size_t i = 1; i < N; i += 2)
-        check_filled(table[i], SIZE, i);
+        check_live(table[i], SIZE, i);
 }
 END_TEST
 
@@ -212,7 +212,7 @@ START_TEST(exclude_parts)
     collect_and_churn();
     for (size_t i = 0; i < N; i++)
         if (i < 100 || (i >= 350 && i < 700) || i >= 800)
-            check_filled(in_bss[i], SIZE, i);
+            check_live(in_bss[i], SIZE, i);
     struct gc_memstats st;
     settle();
     ck_assert_uint_lt(read_stats(&st)->heap_objects, N - 350 + 50);
@@ -256,7 +256,7 @@ static void stay_until_freed(bool noscan, size_t size)
     ck_assert_uint_ge(heap_objects() - before, N);
     for (size_t i = 0; i < N; i++) {
         void *p = reveal(hidden[i]);
-        check_filled(p, size, i);
+        check_live(p, size, i);
         ck_assert_int_eq(gc_is_noscan(p), noscan);
         gc_free(p);
     }

@@ -40,7 +40,7 @@ START_TEST(parts_survive)
     for (int i = 0; i < 3; i++) {
         settle();
         for (int k = 0; k < 10000; k++)
-            memset(gc_malloc_noscan(8), 0xee, 8);
+            memset(launder(gc_malloc_noscan(8)), 0xee, 8);
         check_parts();
     }
 }
@@ -55,7 +55,7 @@ START_TEST(one_part_holds_the_block)
             held[i] = NULL;
     settle();
     for (int k = 0; k < 10000; k++)
-        memset(gc_malloc_noscan(15), 0xee, 15);
+        memset(launder(gc_malloc_noscan(15)), 0xee, 15);
     for (size_t i = 0; i < N; i += 16)
         check_filled(held[i], size_of(i), i);
 }
@@ -72,7 +72,7 @@ START_TEST(free_is_ignored)
     }
     ck_assert_uint_eq(heap_objects(), objects);
     for (int k = 0; k < 10000; k++)
-        memset(gc_malloc_noscan(8), 0xee, 8);
+        memset(launder(gc_malloc_noscan(8)), 0xee, 8);
     check_parts();
 }
 END_TEST
@@ -135,7 +135,7 @@ END_TEST
 static NOINLINE void drop_parts(void)
 {
     for (size_t i = 0; i < N; i++)
-        memset(gc_malloc_noscan(size_of(i)), 1, size_of(i));
+        memset(launder(gc_malloc_noscan(size_of(i))), 1, size_of(i));
 }
 
 START_TEST(dropped_parts_are_freed)

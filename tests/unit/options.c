@@ -42,6 +42,7 @@ END_TEST
 static const char *const bad_percents[] = {"",
                                            "1000001",
                                            "-1",
+                                           "-0",
                                            "-100",
                                            "+5",
                                            " 5",

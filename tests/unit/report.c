@@ -41,6 +41,8 @@ START_TEST(line)
     ck_assert_str_eq(next_write(), "");
     report_line("%s", "");
     ck_assert_str_eq(next_write(), "spangc: \n");
+    report_line("%s", "two\nlines and a \x1b");
+    ck_assert_str_eq(next_write(), "spangc: two?lines and a ?\n");
 }
 END_TEST
 
