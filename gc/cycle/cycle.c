@@ -28,6 +28,7 @@ static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_
 static struct cycle_totals totals;
 static struct marker marker;
 static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
+static bool given_up;                       /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
 enum { FORK_NAP_NS = 20 * 1000 * 1000 };
@@ -129,12 +130,17 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     return true;
 }
 
-/* Not again before the heap has grown by as much as a small heap may. */
+/* Not again before the heap has doubled: a thread that does not stop is rarely about to. */
 static void put_off(void)
 {
     uint64_t live = atomic_load_explicit(&heap_live, memory_order_relaxed);
-    atomic_store_explicit(&heap_trigger, live + PACER_MINIMUM, memory_order_relaxed);
+    uint64_t more = live > PACER_MINIMUM ? live : PACER_MINIMUM;
+    atomic_store_explicit(&heap_trigger, live + more, memory_order_relaxed);
 }
+
+/* One full wait is enough to learn that a thread keeps the signal blocked. After it, until a stop succeeds, each is
+ * short: the program waits along. */
+static uint64_t stop_wait_ns(void) { return given_up ? settings.stop_wait_ns / 100 : settings.stop_wait_ns; }
 
 static void warn_once(_Atomic bool *told, const char *what, const char *then)
 {
@@ -168,11 +174,13 @@ static void collect_stopped(struct run *run)
     struct cycle_report *r = &run->report;
     event(GC_SPAN_EVENT_STOP_REQUEST, r, thread_count);
     uint64_t t0 = os_now_ns();
-    struct stop_result stop = world_stop(run->at, settings.stop_wait_ns);
+    struct stop_result stop = world_stop(run->at, stop_wait_ns());
     if (!stop.stopped) {
+        given_up = true;
         run->failed = "a thread did not stop (it may block the library's signal, see spangc(7))";
         return;
     }
+    given_up = false;
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);

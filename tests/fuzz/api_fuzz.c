@@ -162,7 +162,6 @@ static void collect(bool exact)
             check_alive(&objects[i]);
 }
 
-/* Registered roots hold what they hold only while they are registered: forget what that alone held. */
 static struct object *free_object(void)
 {
     for (int i = 0; i < OBJECTS; i++)
@@ -388,6 +387,15 @@ static void op_ask(void)
     MUST(gc_base(&objects) == NULL && gc_is_noscan(&objects) == -1 && gc_usable_size(registered) == 0);
 }
 
+/* What only the registered words held may be collected from here on, whether they are registered again or not. */
+static void forget_unreached(void)
+{
+    trace();
+    for (int i = 0; i < OBJECTS; i++)
+        if (objects[i].kind && !objects[i].reached)
+            forget(&objects[i]);
+}
+
 static void op_register(void)
 {
     if (is_registered)
@@ -395,6 +403,7 @@ static void op_register(void)
     else
         MUST(gc_add_roots(registered, registered + OBJECTS) == 0);
     is_registered = !is_registered;
+    forget_unreached();
     errno = 0;
     MUST(gc_remove_roots(registered, registered + 1) == -1 && errno == EINVAL);
 }
