@@ -128,16 +128,36 @@ sim_tests += %D%/sim/pacer
 %C%_sim_pacer_LDADD = $(UNIT_LIBS)
 
 # ---- fault: a planted fault each, which must be reported
+noinst_HEADERS += %D%/fault/fault.h
 fault_tests =
+fault_tests += %D%/fault/missed_mark
+%C%_fault_missed_mark_LDADD = $(INSIDE_LIBS)
+fault_tests += %D%/fault/smashed
+%C%_fault_smashed_LDADD = $(INSIDE_LIBS)
+fault_tests += %D%/fault/lock_order
+%C%_fault_lock_order_LDADD = $(INSIDE_LIBS)
+fault_tests += %D%/fault/overflow
+%C%_fault_overflow_LDADD = $(INSIDE_LIBS)
+fault_tests += %D%/fault/refused
+%C%_fault_refused_LDADD = $(UNIT_LIBS)
+fault_tests += %D%/fault/cross
+%C%_fault_cross_LDADD = $(API_LIBS)
 
 # ---- stress: `make check-stress SECONDS=60` runs each for so long. They read STRESS_SECONDS and STRESS_SEED with
 # check_env and print the seed. In `make check` the seconds are 0, which means one round: a count, no time.
 stress_tests =
 stress_tests += %D%/stress/handover
 %C%_stress_handover_LDADD = $(API_LIBS)
+stress_tests += %D%/stress/graph
+%C%_stress_graph_LDADD = $(API_LIBS)
 
 # ---- fuzz: the saved inputs, replayed
+noinst_HEADERS += %D%/fuzz/api_fuzz.h
+EXTRA_DIST += %D%/fuzz/corpus %D%/fuzz/fuzzer.c
 fuzz_tests =
+fuzz_tests += %D%/fuzz/replay
+%C%_fuzz_replay_SOURCES = %D%/fuzz/replay.c %D%/fuzz/api_fuzz.c
+%C%_fuzz_replay_LDADD = $(API_LIBS)
 
 # ---- meta: the shape of the tree and of what is installed
 meta_tests = \
@@ -188,3 +208,20 @@ check-stress: all
 	$(AM_V_at)seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=30; \
 	  $(MAKE) check TESTS='$(stress_tests)' SECONDS="$$seconds"
 .PHONY: check-stress
+
+# The fuzzer itself needs clang: `make fuzz` builds it, `make check-fuzz SECONDS=60` runs it, on inputs that start from
+# the saved ones. What it finds is left as crash-* in %D%/fuzz; minimized and named, it belongs in the corpus.
+FUZZ_CC = clang
+fuzz: all
+	$(AM_V_CCLD)$(MKDIR_P) %D%/fuzz && $(FUZZ_CC) -g -O1 -fsanitize=fuzzer $(AM_CPPFLAGS) \
+	  $(top_srcdir)/%D%/fuzz/fuzzer.c $(top_srcdir)/%D%/fuzz/api_fuzz.c -o %D%/fuzz/fuzzer \
+	  -L.libs -lspangc -Wl,-rpath,$(abs_top_builddir)/.libs
+check-fuzz: fuzz
+	$(AM_V_at)seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=60; \
+	  $(MKDIR_P) %D%/fuzz/found && \
+	  %D%/fuzz/fuzzer -max_total_time="$$seconds" -max_len=2500 -len_control=0 -artifact_prefix=%D%/fuzz/ \
+	    %D%/fuzz/found $(top_srcdir)/%D%/fuzz/corpus
+clean-local: fuzz-clean
+fuzz-clean:
+	rm -rf %D%/fuzz/fuzzer %D%/fuzz/found %D%/fuzz/crash-* %D%/fuzz/leak-* %D%/fuzz/timeout-*
+.PHONY: fuzz check-fuzz fuzz-clean

@@ -61,7 +61,8 @@ static void *move(void *p, const struct old *old, size_t size)
     void *q = alloc_like(size, old->flags);
     if (!q)
         return NULL;
-    memcpy(q, p, size < old->usable ? size : old->usable);
+    /* A part's bytes are copied up to the end of its block, where the new one may be a part too. */
+    memmove(q, p, size < old->usable ? size : old->usable);
     if (!old->part)
         gc_free(p);
     return q;

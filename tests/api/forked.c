@@ -32,10 +32,13 @@ static void child(void *held)
     pthread_t t;
     struct gc_memstats st;
     use_heap(held);
-    if (pthread_create(&t, NULL, use_in_thread, held) != 0)
-        _exit(3);
-    use_heap(held);
-    pthread_join(t, NULL);
+    /* AddressSanitizer takes the new stack, which a thread had that this process has not got, for poisoned. */
+    if (!sanitizer_is("address")) {
+        if (pthread_create(&t, NULL, use_in_thread, held) != 0)
+            _exit(3);
+        use_heap(held);
+        pthread_join(t, NULL);
+    }
     gc_clear_stack(64 * 1024);
     gc_collect();
     gc_read_memstats(&st);

@@ -184,6 +184,8 @@ static void stay_on_one_cpu(void)
 START_TEST(as_an_argument)
 {
     enum { THREADS = 300 };
+    if (sanitizer_is("address") || sanitizer_is("thread"))
+        return; /* its pthread_create stands before ours and hides the argument */
     stay_on_one_cpu();
     for (int i = 0; i < THREADS; i += 4) {
         pthread_t t[4];

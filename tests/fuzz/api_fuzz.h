@@ -2,13 +2,11 @@
 #ifndef API_FUZZ_H
 #define API_FUZZ_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Set before the first input: what cannot be reached must be gone after a collection. A fuzzer's own tables, in which
- * it notes what was compared with what, may hold anything. */
-extern bool api_fuzz_exact;
+/* The words of the program's data that the model has for roots. */
+void api_fuzz_roots(const void **lo, const void **hi);
 
 /* Plays one input; aborts with a line on standard error when the library and the model differ. */
 void api_fuzz_play(const uint8_t *data, size_t n);
