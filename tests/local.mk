@@ -140,6 +140,8 @@ fault_tests += %D%/fault/overflow
 %C%_fault_overflow_LDADD = $(INSIDE_LIBS)
 fault_tests += %D%/fault/refused
 %C%_fault_refused_LDADD = $(UNIT_LIBS)
+fault_tests += %D%/fault/corners
+%C%_fault_corners_LDADD = $(API_LIBS)
 fault_tests += %D%/fault/cross
 %C%_fault_cross_LDADD = $(API_LIBS)
 

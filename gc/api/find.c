@@ -18,21 +18,37 @@ static struct mspan *span_of(uintptr_t p)
     return s;
 }
 
-static const uint64_t *alloc_bits_of(const struct mspan *s)
+/* What p dangles into may be given up at any moment by another thread: the record and the memory of bitmaps stay, but
+ * what is read is garbage then, and so may the record be another span's. Unchanged, the three were one span's. While a
+ * live object holds the span nothing changes: it is swept, and no new cycle begins in a region. */
+struct glimpse {
+    const uint64_t *bits;
+    uintptr_t base;
+    size_t elemsize;
+};
+
+static struct glimpse look_at(const struct mspan *s)
 {
-    return __atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE);
+    return (struct glimpse){__atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE),
+                            __atomic_load_n(&s->base, __ATOMIC_ACQUIRE),
+                            __atomic_load_n(&s->elemsize, __ATOMIC_ACQUIRE)};
 }
 
-/* Whether the slot around p was handed out and not freed. If p dangles, another thread may give the span up at any
- * moment: its record and the memory of bitmaps stay, so what is read is garbage at worst, and the bitmap's address
- * tells. While a live object holds the span, nothing changes: it is swept, and no new cycle begins in a region. */
-static bool slot_live(const struct mspan *s, uintptr_t p, size_t *i)
+static bool unchanged(const struct mspan *s, const struct glimpse *g)
 {
-    const uint64_t *bits = alloc_bits_of(s);
-    *i = mspan_index(s, p);
-    if (!bits || *i >= s->nelems || alloc_bits_of(s) != bits)
+    struct glimpse now = look_at(s);
+    return now.bits == g->bits && now.base == g->base && now.elemsize == g->elemsize;
+}
+
+/* Whether the slot around p was handed out and not freed. *o is the slot either way. */
+static bool slot_live(struct mspan *s, uintptr_t p, struct object *o)
+{
+    struct glimpse g = look_at(s);
+    size_t i = (size_t)((uint64_t)(p - g.base) * s->divmul >> 32);
+    *o = (struct object){s, i, g.base + i * g.elemsize};
+    if (!g.bits || p - g.base >= mspan_bytes(s) || i >= s->nelems || !unchanged(s, &g))
         return false;
-    return bits_test(bits, *i) && !mspan_slot_freed(s, *i) && !mcache_slot_unused(s, *i) && alloc_bits_of(s) == bits;
+    return bits_test(g.bits, i) && !mspan_slot_freed(s, i) && !mcache_slot_unused(s, i) && unchanged(s, &g);
 }
 
 bool api_find(struct thread *t, const void *p, struct object *o)
@@ -40,33 +56,27 @@ bool api_find(struct thread *t, const void *p, struct object *o)
     t->mcache.lookups++;
     uintptr_t at = (uintptr_t)p;
     struct mspan *s = span_of(at);
-    if (!s)
-        return false;
-    size_t i;
-    if (!slot_live(s, at, &i))
-        return false;
-    *o = (struct object){s, i, mspan_slot(s, i)};
-    return true;
+    return s && slot_live(s, at, o);
 }
 
 /* In words, what p points into. */
 static void describe(uintptr_t p, char *text, size_t n)
 {
     struct mspan *s = span_of(p);
-    size_t i = 0;
-    bool live = s && slot_live(s, p, &i);
+    struct object o;
+    bool live = s && slot_live(s, p, &o);
     if (!arena_contains(p))
         snprintf(text, n, "memory that is not this library's");
     else if (!s)
         snprintf(text, n, "free pages of the heap: the object was freed or collected, or never was");
-    else if (i >= s->nelems)
+    else if (o.index >= s->nelems)
         snprintf(text, n, "the unused end of a span of %zu-byte objects", s->elemsize);
     else if (!live)
         snprintf(text, n, "a free slot of %zu bytes at %#lx: the object was freed or collected before", s->elemsize,
-                 (unsigned long)mspan_slot(s, i));
+                 (unsigned long)o.base);
     else
         snprintf(text, n, "a live object of %zu bytes at %#lx, %lu bytes from its start", s->elemsize,
-                 (unsigned long)mspan_slot(s, i), (unsigned long)(p - mspan_slot(s, i)));
+                 (unsigned long)o.base, (unsigned long)(p - o.base));
 }
 
 void api_bad_pointer(const char *call, const void *p)

@@ -18,6 +18,16 @@
 /* One pointer of initial-exec thread-local storage is all that the library takes of the static block. */
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 
+/* In a loop that waits for another CPU. */
+static inline void cpu_relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
 static inline size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 static inline size_t round_down(size_t n, size_t to) { return n & ~(to - 1); }
 static inline bool is_power_of_two(size_t n) { return n && (n & (n - 1)) == 0; }

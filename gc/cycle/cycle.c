@@ -28,6 +28,7 @@ static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_
 static struct cycle_totals totals;
 static struct marker marker;
 static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
+static uint32_t last_threads;               /* of the program that could run at once then; cycle lock */
 static bool given_up;                       /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
@@ -56,7 +57,8 @@ static void pace(void)
                              .roots = last_roots,
                              .overhead = overhead(),
                              .limit = settings.limit,
-                             .percent = settings.percent};
+                             .percent = settings.percent,
+                             .threads = last_threads};
     atomic_store_explicit(&heap_trigger, pacer_goal(&in), memory_order_relaxed);
 }
 
@@ -107,6 +109,15 @@ static void verify_mark(void)
         report_line("the verifying second mark was left out: memory for it was refused");
 }
 
+/* Threads of the program that can run at once. The world is stopped. */
+static uint32_t running_threads(void)
+{
+    uint32_t n = 0, cpus = (uint32_t)os_cpu_count();
+    for (const struct thread *t = thread_list; t && n < cpus; t = t->next)
+        n += !t->internal;
+    return n;
+}
+
 /* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
 static bool mark_world(bool stacks, struct cycle_report *r)
 {
@@ -123,6 +134,7 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     mcentral_begin_sweep();
     last_live = r->live = marker.marked_bytes;
     last_roots = r->roots_scanned;
+    last_threads = running_threads();
     r->objects_scanned = marker.scanned_bytes;
     atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);
     pace();

@@ -2,7 +2,8 @@
  * Owns:   nothing. Locks: none.
  * Keeps:  .progress  the goal is at least a sixteenth (and PACER_LEAST) above what is live, whatever the limit: a heap
  *                    that does not fit its limit is collected often, not all the time
- *         .minimum   and at least PACER_MINIMUM x percent / 100, so that a small heap is not collected all the time
+ *         .minimum   and at least PACER_MINIMUM x percent / 100 for each thread that can run at once, so that a small
+ *                    heap is not collected all the time, and not more often by each the more threads allocate
  * Below:  nothing.   Above: cycle.
  *
  * Go: goal = live + (live + stacks + globals) * GOGC / 100. Marking here is done with the world stopped, so it starts
@@ -25,7 +26,7 @@ static uint64_t goal_for_percent(const struct pacer_input *in)
         return UINT64_MAX;
     uint64_t percent = (uint64_t)in->percent;
     uint64_t goal = add_sat(in->live, percent_of(add_sat(in->live, in->roots), percent));
-    uint64_t least = percent_of(PACER_MINIMUM, percent);
+    uint64_t least = percent_of((uint64_t)PACER_MINIMUM * (in->threads ? in->threads : 1), percent);
     return goal > least ? goal : least;
 }
 

@@ -10,9 +10,10 @@ struct pacer_input {
     uint64_t overhead; /* bytes from the OS that are not the heap's: metadata */
     uint64_t limit;    /* the memory limit, or OPTIONS_LIMIT_NONE */
     int percent;       /* or OPTIONS_PERCENT_OFF */
+    uint32_t threads;  /* of the program that can run at once; 0 counts as 1 */
 };
 
-enum { PACER_MINIMUM = 4 << 20 }; /* the least goal at 100 percent */
+enum { PACER_MINIMUM = 4 << 20 }; /* the least goal at 100 percent, for each thread that can run at once */
 
 /* The heap size at which the next collection starts; UINT64_MAX is never. */
 uint64_t pacer_goal(const struct pacer_input *in);

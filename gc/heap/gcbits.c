@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { MAX_WORDS = SIZECLASS_MAX_OBJECTS / WORD_BITS, BATCH_BYTES = 4096 };
+enum { MAX_WORDS = SIZECLASS_MAX_OBJECTS / WORD_BITS, BATCH_BYTES = 4096, LINE = 64 };
 
 static struct lock lock = LOCK_INIT(RANK_GCBITS);
 static uint64_t *free_list[MAX_WORDS + 1]; /* the first word of a free bitmap is the next one's address */
@@ -26,10 +26,11 @@ static void push(uint64_t *bits, size_t words)
     free_list[words] = bits;
 }
 
+/* Aligned, so that the bitmaps of many small objects, which are written most, share no cache line between threads. */
 static bool refill(size_t words)
 {
     size_t n = BATCH_BYTES / (words * sizeof(uint64_t));
-    uint64_t *batch = persistentalloc(n * words * sizeof(uint64_t), sizeof(uint64_t), SYS_GC);
+    uint64_t *batch = persistentalloc(n * words * sizeof(uint64_t), LINE, SYS_GC);
     if (!batch)
         return false;
     while (n-- > 0)

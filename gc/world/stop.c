@@ -24,16 +24,23 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 200, NAP_NS = 20 * 1000 * 1000 };
+enum { SPINS = 200, LOOKS = 2000, NAP_NS = 20 * 1000 * 1000 };
 
 static int stop_sig;
 static _Atomic uint32_t epoch;   /* futex of the parked */
 static _Atomic uint32_t answers; /* futex of the stopper */
 static _Atomic uint32_t wanted;  /* answers that end the stopper's wait; UINT32_MAX until known */
 static bool stopped;             /* by the holder of the world lock */
+static _Atomic uint32_t looks;   /* of a parked thread at the epoch before it sleeps */
+static uint32_t cpus;            /* written once */
 
+/* A stop of a small heap is shorter than falling asleep and waking up, so the parked look for its end a while first,
+ * but only where each has a CPU to look from. */
 static void wait_for_start(uint32_t e)
 {
+    uint32_t n = atomic_load_explicit(&looks, memory_order_relaxed);
+    while (n-- > 0 && atomic_load_explicit(&epoch, memory_order_acquire) == e)
+        cpu_relax();
     while (atomic_load_explicit(&epoch, memory_order_acquire) == e)
         os_futex_wait(&epoch, e, UINT64_MAX);
 }
@@ -78,6 +85,7 @@ void stop_init(void)
     struct sigaction sa = {.sa_sigaction = stop_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigfillset(&sa.sa_mask);
     stop_sig = os_take_signal();
+    cpus = (uint32_t)os_cpu_count();
     sigaction(stop_sig, &sa, NULL);
 }
 
@@ -210,6 +218,7 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
         publish_boundary(self, at);
     atomic_store_explicit(&answers, 0, memory_order_relaxed);
     atomic_store_explicit(&wanted, UINT32_MAX, memory_order_relaxed);
+    atomic_store_explicit(&looks, thread_count <= cpus ? LOOKS : 0, memory_order_relaxed);
     uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
     CHECK(!(e & 1), "stop.epoch");
     uint64_t end = os_now_ns() + wait_ns;

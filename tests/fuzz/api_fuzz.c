@@ -184,11 +184,16 @@ static struct object *free_object(void)
     return NULL;
 }
 
+/* One of those that can be reached, if there are any. */
 static struct object *pick(void)
 {
-    struct object *o = &objects[next() % OBJECTS];
+    struct object *reached[OBJECTS];
+    size_t n = 0, which = next();
     trace();
-    return o->kind && o->reached ? o : NULL;
+    for (int i = 0; i < OBJECTS; i++)
+        if (objects[i].kind && objects[i].reached)
+            reached[n++] = &objects[i];
+    return n > 0 ? reached[which % n] : NULL;
 }
 
 static size_t alignment_of(size_t size)

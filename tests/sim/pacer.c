@@ -115,6 +115,8 @@ START_TEST(tiny_heap)
     ck_assert_uint_eq(pacer_goal(&p.in), PACER_MINIMUM / 2);
     p.in.percent = 300;
     ck_assert_uint_eq(pacer_goal(&p.in), 3 * PACER_MINIMUM);
+    p.in.threads = 2;
+    ck_assert_uint_eq(pacer_goal(&p.in), 6 * PACER_MINIMUM);
     p.in.percent = 0; /* then .progress is what is left */
     ck_assert_uint_eq(pacer_goal(&p.in), 1000 + MIB);
 }

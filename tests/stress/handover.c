@@ -1,15 +1,16 @@
 /* handover.c - threads that allocate objects of every size, keep some, pass some to each other through a shared table,
  * resize and free some, and check what is written in each for as long as it is held.
- * STRESS_SECONDS says for how long (0: one round each), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
+ * STRESS_SECONDS says for how long (0: a fixed number of steps), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
 #include "../check_main.h"
 
 #include <pthread.h>
 #include <spangc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
-enum { KEPT = 256, SHARED = 64, THREADS_MAX = 64, LARGE = 200000 };
+enum { KEPT = 256, SHARED = 64, THREADS_MAX = 64, LARGE = 200000, ROUNDS = 25 };
 
 struct object {
     struct object *next; /* another object of the thread: makes chains for the collector to follow */
@@ -20,10 +21,12 @@ struct object {
 static struct object *shared[SHARED];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct timespec end;
+static unsigned long seconds;
 
 struct worker {
     pthread_t thread;
     uint64_t random;
+    bool on_stack; /* it keeps its objects in an array on its stack, not in an object */
     unsigned long objects;
 };
 
@@ -138,12 +141,14 @@ static int time_is_up(void)
 static void *work(void *arg)
 {
     struct worker *w = arg;
-    struct object **kept = gc_calloc(KEPT, sizeof *kept);
+    struct object *on_stack[KEPT] = {NULL};
+    struct object **kept = w->on_stack ? on_stack : gc_calloc(KEPT, sizeof *kept);
     ck_assert_ptr_nonnull(kept);
+    int rounds = 0;
     do {
         for (int i = 0; i < 1000; i++)
             step(w, &kept[next_random(w) % KEPT]);
-    } while (!time_is_up());
+    } while (seconds ? !time_is_up() : ++rounds < ROUNDS);
     for (size_t i = 0; i < KEPT; i++)
         if (kept[i])
             verify(kept[i]);
@@ -159,8 +164,10 @@ START_TEST(handover)
     ck_assert_uint_le(threads, THREADS_MAX);
     fprintf(stderr, "STRESS_SEED=%lu STRESS_THREADS=%lu\n", seed, threads);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += (time_t)check_env("STRESS_SECONDS", 0);
+    seconds = check_env("STRESS_SECONDS", 0);
+    end.tv_sec += (time_t)seconds;
     for (unsigned long i = 0; i < threads; i++) {
+        workers[i].on_stack = i % 2;
         workers[i].random = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
         ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
