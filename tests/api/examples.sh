@@ -4,6 +4,7 @@
 . "${top_srcdir:-.}/tests/meta/lib.sh"
 make_tmp
 bin=$(cd "$top_builddir/examples" && pwd) || fail "no $top_builddir/examples"
+build=$(cd "$top_builddir" && pwd)
 examples=$(cd "$top_srcdir/examples" && pwd) || fail "no $top_srcdir/examples"
 # The recursion of these programs is deeper than the stack that ThreadSanitizer keeps of calls.
 [ "${SANITIZER:-no}" != thread ] || skip "not with ThreadSanitizer"
@@ -52,6 +53,14 @@ for plain in '' -plain; do
     same meta.out "$bin/lisp$plain" "$examples/scheme/meta.scm"
     same sort.out "$bin/lisp$plain" "$examples/scheme/sort.scm" 20000
 done
+
+# 3.6 million nodes and as many stack frames in 100 MB. The second mark of checks=full and the sanitizers take memory of
+# their own.
+if [ "$(sed -n 's/^GC_CHECKS = //p' "$build/Makefile")" != 2 ] && [ "${SANITIZER:-no}" = no ]; then
+    "$build/tools/measure" -o rss "$bin/peano" 10 >out || fail "peano 10"
+    kib=$("$AWK" '{ print $3 }' rss)
+    [ "$kib" -le 97656 ] || fail "peano 10 took $kib KiB"
+fi
 
 fails 2 'usage: peano N' "$bin/peano"
 fails 2 '"-1" is not a number from 0 to' "$bin/peano" -1
