@@ -41,6 +41,9 @@ enum os_sent { OS_SENT, OS_GONE, OS_RETRY };
 /* Queue `sig` with a pointer to one thread of this process. OS_RETRY: RLIMIT_SIGPENDING is used up for now. */
 enum os_sent os_signal_thread(int tid, int sig, void *value);
 
+/* Whether a thread of this process still exists. */
+bool os_thread_alive(int tid);
+
 /* Block every signal of the calling thread; the old mask goes to *old. Not through the program's wrappers. */
 void os_block_signals(sigset_t *old);
 void os_block_signals_but(int sig, sigset_t *old);

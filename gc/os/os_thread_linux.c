@@ -67,6 +67,8 @@ enum os_sent os_signal_thread(int tid, int sig, void *value)
     return errno == ESRCH ? OS_GONE : OS_RETRY;
 }
 
+bool os_thread_alive(int tid) { return syscall(SYS_tgkill, os_pid(), tid, 0) == 0 || errno != ESRCH; }
+
 /* The kernel's signal set is _NSIG / 8 bytes, shorter than the C library's. */
 enum { KERNEL_SIGSET = 8 };
 

@@ -184,6 +184,17 @@ static bool all_answered(uint32_t e)
     return true;
 }
 
+/* A thread may end between being asked and answering: on its way out the C library blocks all signals, and a destructor
+ * that ran after ours may have made it known again. The dead answer nothing and hold nothing. */
+static void forget_ended(uint32_t e)
+{
+    for (struct thread *t = thread_list, *next; t; t = next) {
+        next = t->next;
+        if (t->asked && atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) != e && !os_thread_alive(t->tid))
+            thread_forget_dead(t);
+    }
+}
+
 /* The store of `wanted` and the load of `answers` are in one order with the two in answer(): no wake-up is lost. */
 static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t end)
 {
@@ -199,6 +210,11 @@ static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t end)
         if (os_now_ns() >= end)
             return false;
         os_futex_wait(&answers, have, NAP_NS);
+        if (atomic_load_explicit(&answers, memory_order_seq_cst) == have) {
+            forget_ended(e);
+            if (all_answered(e))
+                return true;
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 enum { N = 1000, SIZE = 64 };
 
@@ -168,8 +169,38 @@ static int on_stderr(void)
     return 0;
 }
 
+/* Asked to stop, it ends instead: known to the library, all signals blocked, past every destructor. */
+static void *ends(void *unused)
+{
+    struct timespec while_asked = {0, 300000000};
+    (void)unused;
+    set_mask(UINT64_MAX);
+    sem_post(&ready);
+    nanosleep(&while_asked, NULL);
+    syscall(SYS_exit, 0);
+    return NULL;
+}
+
+/* The collection waits for the thread's end and not for stopwait, which is longer than the alarm. */
+static int ended(void)
+{
+    pthread_t t;
+    gc_set_warn_handler(note_warning);
+    sem_init(&ready, 0, 0);
+    DEMAND(pthread_create(&t, NULL, ends, NULL) == 0);
+    wait_for(&ready);
+    drop();
+    alarm(60);
+    settle();
+    DEMAND(warnings == 0);
+    DEMAND(heap_objects() < N / 20);
+    return 0;
+}
+
 static int play(const char *scene)
 {
+    if (strcmp(scene, "ended") == 0)
+        return ended();
     return strcmp(scene, "given-up") == 0 ? given_up() : strcmp(scene, "forks") == 0 ? forks() : on_stderr();
 }
 
@@ -192,6 +223,16 @@ START_TEST(can_fork)
 }
 END_TEST
 
+START_TEST(ends_instead)
+{
+    static const char *const patient[] = {"SPANGC_DEBUG=stopwait=3600000", NULL};
+    struct outcome o;
+    run_scene("ended", patient, &o);
+    must_exit_0(&o);
+    ck_assert_str_eq(o.text, "");
+}
+END_TEST
+
 START_TEST(is_said)
 {
     struct outcome o;
@@ -206,6 +247,7 @@ static void tests(TCase *tc)
 {
     tcase_add_test(tc, is_given_up);
     tcase_add_test(tc, can_fork);
+    tcase_add_test(tc, ends_instead);
     tcase_add_test(tc, is_said);
 }
 
