@@ -118,7 +118,9 @@ void thread_record_drop(struct thread *t)
 
 void thread_adopt(struct thread *t, bool internal)
 {
-    if (!os_stack_bounds(&t->stack_lo, &t->stack_hi) && !internal)
+    /* A thread of ours is not scanned, and must not be the one that makes malloc reserve an arena for it: 64 MiB of
+     * address space, which a program under ulimit -v misses. */
+    if (!internal && !os_stack_bounds(&t->stack_lo, &t->stack_hi))
         report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
     t->tid = os_tid();
     t->main = t->tid == os_pid();
