@@ -8,11 +8,7 @@
 
 static _Thread_local uint32_t held INITIAL_EXEC; /* bit r: a lock of rank r is held; unused without checks */
 
-void lock_init(struct lock *l, enum lock_rank rank)
-{
-    pthread_mutex_init(&l->mutex, NULL);
-    l->rank = rank;
-}
+void lock_init(struct lock *l, enum lock_rank rank) { *l = (struct lock)LOCK_INIT(rank); }
 
 void lock_acquire(struct lock *l)
 {

@@ -29,9 +29,16 @@ struct lock {
     enum lock_rank rank;
 };
 
+/* A heap lock is held for some dozen instructions: looking again is cheaper than sleeping, where the C library offers
+ * a mutex that does. */
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+#define LOCK_MUTEX PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+#else
+#define LOCK_MUTEX PTHREAD_MUTEX_INITIALIZER
+#endif
 #define LOCK_INIT(r)                                                                                                   \
     {                                                                                                                  \
-        PTHREAD_MUTEX_INITIALIZER, (r)                                                                                 \
+        LOCK_MUTEX, (r)                                                                                                \
     }
 
 void lock_init(struct lock *l, enum lock_rank rank);
