@@ -29,6 +29,7 @@ static struct cycle_totals totals;
 static struct marker marker;
 static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
 static uint32_t last_threads;               /* of the program that could run at once then; cycle lock */
+static uint32_t cpus;                       /* written once */
 static bool given_up;                       /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
@@ -68,6 +69,7 @@ void cycle_init(const struct options *o)
     settings.limit = o->mem_limit;
     settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
     totals.start_ns = os_now_ns();
+    cpus = (uint32_t)os_cpu_count();
     /* The words in flight would be found as roots. */
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&marker, (uintptr_t)(&marker + 1));
     pace();
@@ -112,7 +114,7 @@ static void verify_mark(void)
 /* Threads of the program that can run at once. The world is stopped. */
 static uint32_t running_threads(void)
 {
-    uint32_t n = 0, cpus = (uint32_t)os_cpu_count();
+    uint32_t n = 0;
     for (const struct thread *t = thread_list; t && n < cpus; t = t->next)
         n += !t->internal;
     return n;

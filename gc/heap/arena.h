@@ -1,7 +1,7 @@
 /* arena.h - the reserved range of addresses that all objects live in, and what is known of each of its pages.
  *
- * A pointer test is one subtraction and one compare; page -> span in use is one load. Both may be done without a lock: `used`
- * only grows, and the table under it is mapped before it does. */
+ * A pointer test is one subtraction and one compare; page -> span in use is one load. Both may be done without a lock:
+ * `used` only grows, and the table under it is mapped before it does. */
 #ifndef HEAP_ARENA_H
 #define HEAP_ARENA_H
 
