@@ -30,13 +30,10 @@ bool api_free_object(struct thread *t, const struct object *o)
     }
     /* Read first: once its last object is freed, the span may become another. */
     spanclass spc = s->spanclass_;
-    bool pinned = s->pinned;
     enum mspan_freed r = free_small(t, s, o->index);
     /* FREED_NO_MEMORY: no bitmap could be had to note it in. The object stays until a collection finds it. */
-    if (r == FREED_OK && pinned)
-        mcentral_count_frees(mcentral_get(spc, true), 1);
-    else if (r == FREED_OK)
-        t->mcache.frees[spc]++;
+    if (r == FREED_OK)
+        mcache_count_free(&t->mcache, spc);
     return r != FREED_TWICE;
 }
 

@@ -30,7 +30,7 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     region_enter(c);
     if (flags & ALLOC_PINNED)
         p = pinned_alloc(spc, size);
-    else if (c->slots[spc].alloc_cache || mcache_refill(c, spc, false))
+    else if (c->slots[spc].alloc_cache || mcache_refill(c, spc))
         p = spc == SPANCLASS_TINY ? mcache_start_tiny(c, size) : mcache_take(&c->slots[spc], size);
     if (region_leave_quick(c))
         p = region_park(p);

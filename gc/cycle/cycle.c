@@ -123,7 +123,7 @@ static uint32_t running_threads(void)
 /* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
 static bool mark_world(bool stacks, struct cycle_report *r)
 {
-    CHECK(mcentral_all_swept() && !mcentral_sweeping(), "cycle.swept");
+    CHECK(mcentral_all_swept(), "cycle.swept");
     thread_flush_all();
     pinned_flush();
     if (GC_CHECKS >= 2)

@@ -14,7 +14,6 @@
 #include "world/stop.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 enum { SWEEPER_LEAST = 8 << 20, SWEEPER_STACK = 256 * 1024, SWEEPER_BATCH = 16 };
 
@@ -87,8 +86,6 @@ void sweeper_finish(void)
     struct mcache *c = mcache_self;
     while (sweep_some(c, SWEEPER_BATCH))
         ;
-    while (mcentral_sweeping())
-        sched_yield();
 }
 
 void sweeper_fork_child(void) { atomic_store_explicit(&started, false, memory_order_relaxed); }

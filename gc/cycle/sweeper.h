@@ -11,7 +11,8 @@ void sweeper_enable(bool on);
  * the first time. No lock held, not in a region. */
 void sweeper_wake(uint64_t live);
 
-/* Sweep all that is left in the calling thread, which is known, and wait for what others are sweeping. */
+/* Sweep all that is left in the calling thread, which is known. What others have claimed is swept when they next can be
+ * stopped. */
 void sweeper_finish(void);
 
 void sweeper_fork_child(void);

@@ -1,5 +1,5 @@
 /* mcache.c - claiming groups of slots, refilling, flushing.
- * Owns:   the spans in its slots.
+ * Owns:   the spans in its slots and batches.
  * Locks:  none; calls mcentral.
  * Keeps:  .claim  the slots of all groups below groups_done have their alloc bit set, in alloc_cache or handed out,
  *                 but for those that the owner freed since (`again`)
@@ -8,6 +8,8 @@
 #include "heap/mcache.h"
 
 #include "base/check.h"
+
+#include <string.h>
 
 struct mcache mcache_none;
 _Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
@@ -56,14 +58,13 @@ static void put_back_claims(struct mcache_slot *sl)
     }
 }
 
-/* The slot names the span until the mcentral has it: a child forked while this thread waits for the mcentral's lock
- * releases it once more. */
-static void release_span(struct mcache_slot *sl)
+static void release_span(struct mcache *c, spanclass spc)
 {
+    struct mcache_slot *sl = &c->slots[spc];
     if (sl->exact) /* others may set it too, so it is not written else */
         __atomic_store_n(&sl->span->exact, true, __ATOMIC_RELAXED);
     put_back_claims(sl);
-    mcentral_uncache_span(sl->span);
+    mcentral_uncache_span(&c->batches[spc], sl->span);
     *sl = (struct mcache_slot){0};
 }
 
@@ -75,16 +76,17 @@ static void hold_span(struct mcache *c, struct mcache_slot *sl, struct mspan *s)
     s->alloc_count -= (int32_t)mspan_fold_free(s);
 }
 
-bool mcache_refill(struct mcache *c, spanclass spc, bool pinned)
+bool mcache_refill(struct mcache *c, spanclass spc)
 {
     struct mcache_slot *sl = &c->slots[spc];
     CHECK(sl->alloc_cache == 0, "mcache.claim");
     if (sl->span) {
         if (next_group(sl) || go_round(sl))
             return true;
-        release_span(sl);
+        release_span(c, spc);
     }
-    struct mspan *s = mcentral_cache_span(mcentral_get(spc, pinned));
+    bits_set(c->used, spc);
+    struct mspan *s = mcentral_cache_span(mcentral_get(spc, c->pinned), &c->batches[spc]);
     if (!s)
         return false;
     hold_span(c, sl, s);
@@ -95,16 +97,21 @@ bool mcache_refill(struct mcache *c, spanclass spc, bool pinned)
 
 void mcache_flush(struct mcache *c)
 {
-    for (int spc = 0; spc < SPANCLASS_COUNT; spc++) {
+    for (size_t spc = bits_next(c->used, 0, SPANCLASS_COUNT, true); spc < SPANCLASS_COUNT;
+         spc = bits_next(c->used, spc + 1, SPANCLASS_COUNT, true)) {
         if (c->slots[spc].span)
-            release_span(&c->slots[spc]);
-        if (c->frees[spc]) {
-            mcentral_count_frees(mcentral_get((spanclass)spc, false), c->frees[spc]);
-            c->frees[spc] = 0;
-        }
+            release_span(c, (spanclass)spc);
+        mcentral_return_batch(mcentral_get((spanclass)spc, c->pinned), &c->batches[spc]);
     }
+    memset(c->used, 0, sizeof c->used);
     c->tiny_end = 0;
     c->tiny_left = 0;
+}
+
+void mcache_count_free(struct mcache *c, spanclass spc)
+{
+    bits_set(c->used, spc);
+    c->batches[spc].frees++;
 }
 
 enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i)

@@ -20,11 +20,13 @@ struct mcache {
     _Atomic uint8_t busy; /* depth of regions the thread is in: it may not be stopped while > 0. Owner */
     _Atomic uint8_t
         stop_pending;   /* a stop came while busy: park on leaving. Set by the signal handler on this thread */
+    bool pinned;        /* its spans hold uncollectable objects. Written once */
     uint32_t tiny_left; /* bytes left at the end of the tiny block */
     uintptr_t tiny_end; /* its end; 0 without one */
     uint64_t lookups;   /* pointers looked up, for memstats. Owner */
+    uint64_t used[(SPANCLASS_COUNT + 63) / 64]; /* bit a spanclass: its slot or batch may hold something to give back */
     struct mcache_slot slots[SPANCLASS_COUNT];
-    uint32_t frees[SPANCLASS_COUNT]; /* objects let go by gc_free and not yet told to the mcentral */
+    struct span_batch batches[SPANCLASS_COUNT];
 };
 
 /* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
@@ -54,10 +56,13 @@ static ALWAYS_INLINE void *mcache_start_tiny(struct mcache *c, size_t size)
 
 /* Make the slot's group not empty: the next group of its span, or another span. False when memory cannot be had. In a
  * region. */
-bool mcache_refill(struct mcache *c, spanclass spc, bool pinned);
+bool mcache_refill(struct mcache *c, spanclass spc);
 
 /* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */
 void mcache_flush(struct mcache *c);
+
+/* Count an object of the class, of whatever span, that gc_free let go. In a region. */
+void mcache_count_free(struct mcache *c, spanclass spc);
 
 enum mcache_free { MCACHE_FREED, MCACHE_FREED_TWICE };
 

@@ -5,7 +5,10 @@
  *         .swept     a span in a swept list is swept, one in an unswept list is not: who claims it takes it out
  *                    under the same lock                                                             (pop_unswept)
  *         .room      a span in a partial list has a slot to take: what makes it so only its next owner undoes (has_room)
- *         .inflight  `sweeping` counts the spans claimed for sweeping and not yet back where they belong
+ *         .inflight  a span is claimed, swept and put where it belongs in one region: none is in between while the
+ *                    world is stopped                                                                (mspan_check)
+ *         .fork      until a region's first lock of an mcentral is taken, nothing is changed: a child forked while the
+ *                    thread waits there finds its cache as it was
  * Below:  sweep, pageheap.   Above: mcache, large objects, gc_free, the sweeper.   See doc/design/heap.md */
 #include "heap/mcentral.h"
 
@@ -18,12 +21,12 @@
 enum {
     CENTRALS = 2 * SPANCLASS_COUNT,
     TRY_UNSWEPT = 100,  /* unswept spans looked at for a free slot before a fresh span is taken (Go's number) */
+    BATCH_PAGES = 8,    /* a batch holds no more, or one span */
     RECLAIM_SPANS = 256 /* spans swept, of any class, before the heap may grow instead */
 };
 
 static struct mcentral centrals[CENTRALS]; /* [pinned * SPANCLASS_COUNT + spanclass] */
 static _Atomic uint32_t cursor = CENTRALS; /* centrals below it have no unswept span left */
-static _Atomic uint32_t sweeping;
 
 void mcentral_init(void)
 {
@@ -80,15 +83,22 @@ static bool still_in_use(const struct mspan *s, const struct mcentral *c)
 
 static bool has_room(const struct mspan *s) { return s->alloc_count < s->nelems || mspan_any_freed(s); }
 
-/* Where a swept span belongs; `frees` objects were found dead in it. */
+/* Where a swept span belongs. Lock held. True when it is empty and in no list: the page heap's, once unlocked. */
+static bool place(struct mcentral *c, struct mspan *s)
+{
+    if (s->alloc_count == 0)
+        return true;
+    push(c, has_room(s) ? partial_list(swept_parity()) : full_list(swept_parity()), s);
+    return false;
+}
+
+/* `frees` objects were found dead in it. */
 static void put_back(struct mspan *s, uint64_t frees)
 {
     struct mcentral *c = mcentral_of(s);
-    bool empty = s->alloc_count == 0;
     lock_acquire(&c->lock);
     c->frees += frees;
-    if (!empty)
-        push(c, has_room(s) ? partial_list(swept_parity()) : full_list(swept_parity()), s);
+    bool empty = place(c, s);
     lock_release(&c->lock);
     if (empty)
         pageheap_free(s);
@@ -102,50 +112,88 @@ static struct mspan *pop_unswept(struct mcentral *c, enum mcentral_list list)
         return NULL;
     bool claimed = sweep_claim(s);
     CHECK(claimed, "mcentral.swept");
-    atomic_fetch_add_explicit(&sweeping, 1, memory_order_relaxed);
     return s;
 }
 
-static void done_sweeping(void) { atomic_fetch_sub_explicit(&sweeping, 1, memory_order_release); }
-
-static void count_frees(struct mcentral *c, uint64_t n)
+/* A swept span with room, or else an unswept one, claimed. Lock held. */
+static struct mspan *pop_candidate(struct mcentral *c)
 {
-    lock_acquire(&c->lock);
-    c->frees += n;
-    lock_release(&c->lock);
-}
-
-void mcentral_count_frees(struct mcentral *c, uint64_t n) { count_frees(c, n); }
-
-static struct mspan *pop_swept_partial(struct mcentral *c)
-{
-    lock_acquire(&c->lock);
     struct mspan *s = pop(c, partial_list(swept_parity()));
-    lock_release(&c->lock);
+    if (!s)
+        s = pop_unswept(c, partial_list(!swept_parity()));
+    return s ? s : pop_unswept(c, full_list(!swept_parity()));
+}
+
+static void push_batch(struct mspan **list, struct mspan *s)
+{
+    s->next = *list;
+    *list = s;
+}
+
+static struct mspan *pop_batch(struct mspan **list)
+{
+    struct mspan *s = *list;
+    if (s)
+        *list = s->next;
     return s;
 }
 
-/* Sweep spans of this class until one has room. One that comes out empty will do as well as any. */
-static struct mspan *sweep_for_room(struct mcentral *c)
+/* Spans to the page heap, their objects gone. */
+static void free_batch(struct mspan *list)
 {
-    for (int tries = 0; tries < TRY_UNSWEPT; tries++) {
-        lock_acquire(&c->lock);
-        struct mspan *s = pop_unswept(c, partial_list(!swept_parity()));
-        if (!s)
-            s = pop_unswept(c, full_list(!swept_parity()));
-        lock_release(&c->lock);
-        if (!s)
-            return NULL;
-        uint64_t dead = sweep_span(s);
-        if (has_room(s)) {
-            count_frees(c, dead);
-            done_sweeping();
-            return s;
+    for (struct mspan *s; (s = pop_batch(&list));)
+        pageheap_free(s);
+}
+
+/* Lock held. Returns those that are empty and in no list. */
+static struct mspan *take_back(struct mcentral *c, struct span_batch *b)
+{
+    struct mspan *empty = NULL;
+    for (struct mspan *s; (s = pop_batch(&b->spent));)
+        if (place(c, s))
+            push_batch(&empty, s);
+    c->mallocs += b->mallocs;
+    c->frees += b->frees;
+    b->mallocs = b->frees = 0;
+    return empty;
+}
+
+static unsigned batch_size(struct span_batch *b, const struct mcentral *c)
+{
+    unsigned most = BATCH_PAGES / sizeclass_pages[spanclass_sizeclass(c->spc)];
+    unsigned n = b->size ? 2U * b->size : 1;
+    n = n < most ? n : most;
+    b->size = (uint16_t)(n ? n : 1);
+    return b->size;
+}
+
+/* Give the spent back and take candidates, as many as the batch may have: one lock operation for all. */
+static unsigned trade(struct mcentral *c, struct span_batch *b, struct mspan **candidates)
+{
+    unsigned most = batch_size(b, c), n = 0;
+    struct mspan *s;
+    lock_acquire(&c->lock);
+    struct mspan *empty = take_back(c, b);
+    for (; n < most && (s = pop_candidate(c)); n++)
+        push_batch(candidates, s);
+    lock_release(&c->lock);
+    free_batch(empty);
+    return n;
+}
+
+/* Sweep spans of this class until some have room. One that comes out empty will do as well as any. Those without room
+ * go back with the next trade. */
+static void gather(struct mcentral *c, struct span_batch *b)
+{
+    struct mspan *candidates = NULL;
+    for (unsigned tries = 0, n = 1; !b->ready && tries < TRY_UNSWEPT && n > 0; tries += n) {
+        n = trade(c, b, &candidates);
+        for (struct mspan *s; (s = pop_batch(&candidates));) {
+            if (!mspan_is_swept(s))
+                b->frees += sweep_span(s);
+            push_batch(has_room(s) ? &b->ready : &b->spent, s);
         }
-        put_back(s, dead);
-        done_sweeping();
     }
-    return NULL;
 }
 
 /* Pages for a span: free ones first, then what sweeping some of the heap sets free, then the OS's. */
@@ -175,32 +223,49 @@ static struct mspan *fresh_span(const struct mcentral *c)
     return s;
 }
 
-struct mspan *mcentral_cache_span(struct mcentral *c)
+static uint64_t room(const struct mspan *s) { return (uint64_t)(s->nelems - s->alloc_count) * s->elemsize; }
+
+struct mspan *mcentral_cache_span(struct mcentral *c, struct span_batch *b)
 {
-    struct mspan *s = pop_swept_partial(c);
-    if (!s)
-        s = sweep_for_room(c);
-    if (!s)
-        s = fresh_span(c);
-    if (s) {
-        CHECK(mspan_is_swept(s) && has_room(s), "mcentral.swept");
-        heap_live_add((uint64_t)(s->nelems - s->alloc_count) * s->elemsize);
+    if (!b->ready) {
+        gather(c, b);
+        if (!b->ready && !(b->ready = fresh_span(c)))
+            return NULL;
+        uint64_t n = 0;
+        for (const struct mspan *s = b->ready; s; s = s->next)
+            n += room(s);
+        heap_live_add(n);
     }
+    struct mspan *s = pop_batch(&b->ready);
+    CHECK(mspan_is_swept(s) && has_room(s) && s->list == LIST_NONE, "mcentral.swept");
     return s;
 }
 
-void mcentral_uncache_span(struct mspan *s)
+void mcentral_uncache_span(struct span_batch *b, struct mspan *s)
 {
-    struct mcentral *c = mcentral_of(s);
-    int32_t now = (int32_t)bits_count(s->alloc_bits, mspan_words(s));
-    lock_acquire(&c->lock); /* nothing is changed before: see mcache.c */
-    heap_live_sub((uint64_t)(s->nelems - now) * s->elemsize);
-    c->mallocs += (uint64_t)(int64_t)(now - s->alloc_count);
-    lock_release(&c->lock);
-    s->alloc_count = now;
+    int32_t allocated = (int32_t)bits_count(s->alloc_bits, mspan_words(s));
+    b->mallocs += (uint64_t)(int64_t)(allocated - s->alloc_count);
+    s->alloc_count = allocated;
     s->groups_done = 0;
     atomic_store_explicit(&s->owner, NULL, memory_order_release);
-    put_back(s, 0);
+    if (allocated < s->nelems)
+        heap_live_sub(room(s));
+    push_batch(&b->spent, s);
+}
+
+void mcentral_return_batch(struct mcentral *c, struct span_batch *b)
+{
+    b->size = 0;
+    if (!b->ready && !b->spent && b->frees == 0)
+        return;
+    for (struct mspan *s; (s = pop_batch(&b->ready));) {
+        heap_live_sub(room(s));
+        push_batch(&b->spent, s);
+    }
+    lock_acquire(&c->lock);
+    struct mspan *empty = take_back(c, b);
+    lock_release(&c->lock);
+    free_batch(empty);
 }
 
 struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned)
@@ -249,16 +314,13 @@ bool mcentral_ensure_swept(struct mspan *s)
         lock_acquire(&c->lock);
         if (s->list != LIST_NONE && still_in_use(s, c) && sweep_claim(s)) {
             remove_from_list(c, s);
-            atomic_fetch_add_explicit(&sweeping, 1, memory_order_relaxed);
             mine = true;
         }
         lock_release(&c->lock);
-        if (mine) {
+        if (mine)
             put_back(s, sweep_span(s));
-            done_sweeping();
-        } else {
+        else
             sched_yield();
-        }
         if (!still_in_use(s, c))
             return false;
     }
@@ -281,14 +343,11 @@ bool mcentral_sweep_one(size_t *pages)
             uint64_t dead = sweep_span(s);
             *pages += s->alloc_count == 0 ? s->npages : 0;
             put_back(s, dead);
-            done_sweeping();
             return true;
         }
         atomic_compare_exchange_strong_explicit(&cursor, &i, i + 1, memory_order_relaxed, memory_order_relaxed);
     }
 }
-
-bool mcentral_sweeping(void) { return atomic_load_explicit(&sweeping, memory_order_acquire) > 0; }
 
 void mcentral_begin_sweep(void)
 {

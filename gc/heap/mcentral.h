@@ -23,21 +23,32 @@ void mcentral_init(void);
 struct mcentral *mcentral_of(const struct mspan *s);
 struct mcentral *mcentral_get(spanclass spc, bool pinned);
 
+/* What an mcache has of one mcentral beside the span that it allocates from, so that several spans go each way under
+ * one lock. The owner of the mcache, or the collector while the world is stopped. Spans linked by `next`, in no list,
+ * swept. */
+struct span_batch {
+    struct mspan *ready; /* each with a free slot, which heap_live counts as used */
+    struct mspan *spent; /* to be given back */
+    uint64_t mallocs;    /* objects, not yet told to the mcentral */
+    uint64_t frees;      /* objects let go by gc_free or found dead by a sweep, not yet told */
+    uint16_t size;       /* spans asked for last time: twice as many the next, so that who needs one takes one */
+};
+
 /* A swept span with at least one free slot, in no list; NULL when memory cannot be had. Sweeps for it before it takes
  * memory from the OS. Called in a region, no lock held. Adds the free slots to heap_live. */
-struct mspan *mcentral_cache_span(struct mcentral *c);
+struct mspan *mcentral_cache_span(struct mcentral *c, struct span_batch *b);
 
-/* Take a span back from its mcache, whose claims are put back already. An empty one goes to the page heap. */
-void mcentral_uncache_span(struct mspan *s);
+/* Take a span back from its mcache, whose claims are put back already. No lock is taken. */
+void mcentral_uncache_span(struct span_batch *b, struct mspan *s);
+
+/* All spans of the batch, and its counts, to the mcentral; empty spans to the page heap. */
+void mcentral_return_batch(struct mcentral *c, struct span_batch *b);
 
 /* A span of its own for one large object; NULL as above. */
 struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned);
 
 /* Give the pages of a large object back at once. The span is swept. */
 void mcentral_free_large(struct mspan *s);
-
-/* Tell of n objects that gc_free let go. */
-void mcentral_count_frees(struct mcentral *c, uint64_t n);
 
 /* So many slots of a full span have been noted free that it is worth allocating from it again. */
 void mcentral_offer_freed(struct mspan *s);
@@ -48,9 +59,6 @@ bool mcentral_ensure_swept(struct mspan *s);
 
 /* Sweep some unswept span; false when none is left to begin with. *pages grows by the pages that came free. */
 bool mcentral_sweep_one(size_t *pages);
-
-/* Whether spans are being swept by others at this moment. */
-bool mcentral_sweeping(void);
 
 /* The mark is over: every span is unswept. The world is stopped. */
 void mcentral_begin_sweep(void);

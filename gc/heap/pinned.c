@@ -12,8 +12,8 @@ static struct mcache *cache; /* not in static memory, which is scanned */
 
 static bool make_cache(void)
 {
-    if (!cache)
-        cache = persistentalloc(sizeof *cache, _Alignof(struct mcache), SYS_MCACHE);
+    if (!cache && (cache = persistentalloc(sizeof *cache, _Alignof(struct mcache), SYS_MCACHE)))
+        cache->pinned = true;
     return cache;
 }
 
@@ -21,7 +21,7 @@ void *pinned_alloc(spanclass spc, size_t size)
 {
     void *p = NULL;
     lock_acquire(&lock);
-    if (make_cache() && (cache->slots[spc].alloc_cache || mcache_refill(cache, spc, true)))
+    if (make_cache() && (cache->slots[spc].alloc_cache || mcache_refill(cache, spc)))
         p = mcache_take(&cache->slots[spc], size);
     lock_release(&lock);
     return p;

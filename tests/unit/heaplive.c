@@ -27,17 +27,17 @@ END_TEST
 START_TEST(span_in_a_cache)
 {
     const spanclass spc = 2 << 1;
-    ck_assert(mcache_refill(&c, spc, false));
+    ck_assert(mcache_refill(&c, spc));
     ck_assert_uint_eq(live_bytes(), 512 * 16);
     for (int i = 0; i < 100; i++) {
         if (!c.slots[spc].alloc_cache)
-            ck_assert(mcache_refill(&c, spc, false));
+            ck_assert(mcache_refill(&c, spc));
         mcache_take(&c.slots[spc], 16);
         ck_assert_uint_eq(live_bytes(), 512 * 16);
     }
     mcache_flush(&c);
     ck_assert_uint_eq(live_bytes(), 100 * 16);
-    ck_assert(mcache_refill(&c, spc, false));
+    ck_assert(mcache_refill(&c, spc));
     ck_assert_uint_eq(live_bytes(), 512 * 16);
     mcache_flush(&c);
     ck_assert_uint_eq(live_bytes(), 100 * 16);
@@ -60,7 +60,7 @@ START_TEST(sum_of_what_is_allocated)
             ck_assert_ptr_nonnull(mcentral_alloc_large(5 + step % 7, 1, step % 3, step % 2));
         if (step % 9 == 0)
             ck_assert_ptr_nonnull(pinned_alloc(spc, 1));
-        if (!c.slots[spc].alloc_cache && !mcache_refill(&c, spc, false))
+        if (!c.slots[spc].alloc_cache && !mcache_refill(&c, spc))
             ck_abort_msg("no memory");
         uintptr_t p = (uintptr_t)mcache_take(&c.slots[spc], 1);
         struct mspan *s = arena_span(p);

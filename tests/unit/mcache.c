@@ -15,7 +15,7 @@ enum { SLOTS = 170, SIZE = 48 };
 static char *take(spanclass spc)
 {
     struct mcache_slot *sl = &c.slots[spc];
-    if (!sl->alloc_cache && !mcache_refill(&c, spc, false))
+    if (!sl->alloc_cache && !mcache_refill(&c, spc))
         return NULL;
     return mcache_take(sl, 1);
 }
@@ -28,7 +28,8 @@ static enum mcache_free free_own(const void *p)
 {
     struct mspan *s = span_at(p);
     enum mcache_free done = mcache_free_local(&c, s, index_of(p));
-    c.frees[s->spanclass_] += done == MCACHE_FREED;
+    if (done == MCACHE_FREED)
+        mcache_count_free(&c, s->spanclass_);
     return done;
 }
 
@@ -38,7 +39,7 @@ static enum mspan_freed free_foreign(const void *p)
     struct mspan *s = span_at(p);
     enum mspan_freed done = mspan_note_free(s, index_of(p));
     if (done == FREED_OK)
-        mcentral_count_frees(mcentral_of(s), 1);
+        mcache_count_free(&c, s->spanclass_);
     return done;
 }
 
@@ -136,7 +137,7 @@ END_TEST
 
 START_TEST(flush_of_an_unused_span)
 {
-    ck_assert(mcache_refill(&c, SMALL, false));
+    ck_assert(mcache_refill(&c, SMALL));
     expect_rest(SMALL, 0, 0);
     ck_assert_uint_eq(page_stats().inuse, 0);
 }
@@ -332,7 +333,7 @@ END_TEST
 START_TEST(no_memory)
 {
     os_fail(1, true);
-    ck_assert(!mcache_refill(&c, SMALL, false));
+    ck_assert(!mcache_refill(&c, SMALL));
     ck_assert(c.slots[SMALL].alloc_cache == 0 && c.slots[SMALL].span == NULL);
     ck_assert_uint_eq(live_bytes(), 0);
     os_fail(0, false);
@@ -406,14 +407,14 @@ END_TEST
 START_TEST(refill_of_a_group_in_use)
 {
     take(SMALL);
-    mcache_refill(&c, SMALL, false);
+    mcache_refill(&c, SMALL);
 }
 END_TEST
 
 START_TEST(local_free_in_a_span_of_another)
 {
     static struct mcache other;
-    ck_assert(mcache_refill(&other, SMALL, false));
+    ck_assert(mcache_refill(&other, SMALL));
     mcache_free_local(&c, other.slots[SMALL].span, 0);
 }
 END_TEST

@@ -11,14 +11,33 @@ enum { SLOTS = 170, SIZE = 48 };
 
 static struct mcentral *central(spanclass spc) { return mcentral_get(spc, false); }
 
+/* What the mcache of these tests has of each mcentral that they use: SMALL, BIG and pinned ones. */
+static struct span_batch batches[2 * SPANCLASS_COUNT];
+
+static struct span_batch *batch_of(const struct mcentral *c)
+{
+    return &batches[(c->pinned ? SPANCLASS_COUNT : 0) + c->spc];
+}
+
+static struct mspan *take_from(struct mcentral *c) { return mcentral_cache_span(c, batch_of(c)); }
+
+/* Give back what was taken, used or not. */
+static void return_batch(struct mcentral *c) { mcentral_return_batch(c, batch_of(c)); }
+
+static void give_back(struct mspan *s)
+{
+    mcentral_uncache_span(batch_of(mcentral_of(s)), s);
+    return_batch(mcentral_of(s));
+}
+
 /* As an mcache would: take a span, hand out slots until n of it are allocated, put it back. */
 static struct mspan *use(spanclass spc, size_t n)
 {
-    struct mspan *s = mcentral_cache_span(central(spc));
+    struct mspan *s = take_from(central(spc));
     ck_assert_ptr_nonnull(s);
     ck_assert_int_eq(s->list, LIST_NONE);
     bits_set_range(s->alloc_bits, 0, n);
-    mcentral_uncache_span(s);
+    give_back(s);
     return s;
 }
 
@@ -41,7 +60,7 @@ static size_t sweep_all(void)
     size_t freed = 0, n = 0;
     while (mcentral_sweep_one(&freed))
         n++;
-    ck_assert(mcentral_all_swept() && !mcentral_sweeping());
+    ck_assert(mcentral_all_swept());
     check_heap_at_rest();
     return n;
 }
@@ -83,10 +102,10 @@ END_TEST
 
 START_TEST(unused_span_goes_back)
 {
-    struct mspan *s = mcentral_cache_span(central(SMALL));
+    struct mspan *s = take_from(central(SMALL));
     ck_assert(mspan_is_swept(s));
     ck_assert_uint_eq(live_bytes(), SLOTS * SIZE);
-    mcentral_uncache_span(s);
+    give_back(s);
     ck_assert_uint_eq(live_bytes(), 0);
     ck_assert_uint_eq(page_stats().inuse, 0);
     ck_assert_uint_eq(check_heap_at_rest(), 0);
@@ -119,10 +138,50 @@ START_TEST(full_span_is_not)
 }
 END_TEST
 
+/* Each time twice as many are taken at once, up to eight pages of them; what is not used goes back unchanged. */
+START_TEST(in_batches)
+{
+    enum { SPANS = 20 };
+    struct span_batch *b = batch_of(central(SMALL));
+    struct mspan *s[SPANS];
+    for (int i = 0; i < SPANS; i++) {
+        s[i] = take_from(central(SMALL));
+        bits_set_range(s[i]->alloc_bits, 0, SLOTS);
+        mcentral_uncache_span(b, s[i]);
+        ck_assert_int_eq(s[i]->list, LIST_NONE);
+    }
+    return_batch(central(SMALL));
+    expect_counts(SMALL, SPANS * SLOTS, 0);
+    for (int i = 0; i < SPANS; i++)
+        mark(s[i], 0, (size_t)i);
+    end_mark(SPANS * (SPANS - 1) / 2 * SIZE);
+    static const int sizes[] = {1, 2, 4, 8, 5};
+    for (int i = 0, all = 0; i < 5; all += sizes[i++]) {
+        struct mspan *first = take_from(central(SMALL));
+        int n = 1;
+        for (const struct mspan *at = b->ready; at; at = at->next, n++)
+            ck_assert(mspan_is_swept(at) && at->alloc_count < SLOTS && at->list == LIST_NONE);
+        ck_assert_int_eq(n, sizes[i]);
+        for (struct mspan *at = first; at; at = b->ready ? take_from(central(SMALL)) : NULL) {
+            bits_set_range(at->alloc_bits, 0, SLOTS);
+            mcentral_uncache_span(b, at);
+        }
+    }
+    struct mspan *first = take_from(central(SMALL));
+    ck_assert_int_eq(first->alloc_count, 0); /* none was left: a fresh one, which goes back unused */
+    mcentral_uncache_span(b, first);
+    return_batch(central(SMALL));
+    ck_assert_uint_eq(live_bytes(), SPANS * SLOTS * SIZE);
+    expect_counts(SMALL, 2 * SPANS * SLOTS - SPANS * (SPANS - 1) / 2, SPANS * SLOTS - SPANS * (SPANS - 1) / 2);
+    ck_assert(!b->spent && b->size == 0);
+    sweep_all();
+}
+END_TEST
+
 START_TEST(no_memory)
 {
     os_fail(1, true);
-    ck_assert_ptr_null(mcentral_cache_span(central(SMALL)));
+    ck_assert_ptr_null(take_from(central(SMALL)));
     ck_assert_ptr_null(mcentral_alloc_large(5, 1, false, false));
     ck_assert_uint_eq(live_bytes(), 0);
     os_fail(0, false);
@@ -158,7 +217,7 @@ START_TEST(sweep_one)
     ck_assert_uint_eq(n, 4);
     ck_assert_uint_eq(freed, 2); /* a page each of the two that nothing was marked in */
     ck_assert_uint_eq(page_stats().inuse, before - 2 * HEAP_PAGE);
-    ck_assert(mcentral_all_swept() && !mcentral_sweeping());
+    ck_assert(mcentral_all_swept());
     ck_assert(!mcentral_sweep_one(&freed));
     ck_assert(is_full(full) && is_partial(half));
     expect_counts(SMALL, 3 * SLOTS, 2 * SLOTS - 10);
@@ -203,7 +262,7 @@ END_TEST
 /* Full spans that stay full are looked at, up to a bound; then a fresh one is taken. All end swept, where they belong. */
 START_TEST(fruitless_sweep_is_bounded)
 {
-    enum { SPANS = 150, TRIES = 100 };
+    enum { SPANS = 150, TRIES = 1 + 2 + 4 + 12 * 8 }; /* batches until there are 100 */
     struct mspan *s[SPANS];
     for (int i = 0; i < SPANS; i++) {
         s[i] = fill(SMALL);
@@ -310,13 +369,13 @@ START_TEST(offer_freed)
     ck_assert(is_partial(s));
     mcentral_offer_freed(s);
     ck_assert(is_partial(s));
-    ck_assert_ptr_eq(mcentral_cache_span(central(SMALL)), s);
+    ck_assert_ptr_eq(take_from(central(SMALL)), s);
     mcentral_offer_freed(s); /* in a cache by now: nothing to do */
     ck_assert_int_eq(s->list, LIST_NONE);
     ck_assert_uint_eq(mspan_fold_free(s), 1);
     s->alloc_count--;
-    mcentral_uncache_span(s);
-    mcentral_count_frees(central(SMALL), 1);
+    batch_of(central(SMALL))->frees++;
+    give_back(s);
     expect_counts(SMALL, SLOTS, 1);
     ck_assert_uint_eq(live_bytes(), (SLOTS - 1) * SIZE);
     check_heap_at_rest();
@@ -336,10 +395,10 @@ START_TEST(pinned)
     mcentral_each_pinned(count_span, &n);
     ck_assert_int_eq(n, 0);
     for (int i = 1; i <= 3; i++) {
-        struct mspan *s = mcentral_cache_span(mcentral_get((spanclass)(i * 2), true));
+        struct mspan *s = take_from(mcentral_get((spanclass)(i * 2), true));
         ck_assert(s->pinned);
         bits_set_range(s->alloc_bits, 0, i == 1 ? s->nelems : 1);
-        mcentral_uncache_span(s);
+        give_back(s);
     }
     ck_assert(mcentral_alloc_large(5, 1, true, true)->pinned);
     mcentral_each_pinned(count_span, &n);
@@ -364,6 +423,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, unused_span_goes_back);
     tcase_add_test(tc, partial_span_is_cached_again);
     tcase_add_test(tc, full_span_is_not);
+    tcase_add_test(tc, in_batches);
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, end_of_a_mark);
     tcase_add_test(tc, sweep_one);

@@ -31,7 +31,7 @@ START_TEST(apart)
 {
     static struct mcache c;
     char *p = pinned_alloc(SMALL, 40), *q = pinned_alloc(SMALL, 40);
-    ck_assert(mcache_refill(&c, SMALL, false));
+    ck_assert(mcache_refill(&c, SMALL));
     char *r = mcache_take(&c.slots[SMALL], 40);
     ck_assert_ptr_eq(span_at(p), span_at(q));
     ck_assert_ptr_ne(p, q);

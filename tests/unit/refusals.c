@@ -42,7 +42,7 @@ static void check_objects(void)
 static bool small(size_t size, bool noscan)
 {
     spanclass spc = spanclass_make(sizeclass_of(size), noscan);
-    if (!c.slots[spc].alloc_cache && !mcache_refill(&c, spc, false))
+    if (!c.slots[spc].alloc_cache && !mcache_refill(&c, spc))
         return false;
     keep(mcache_take(&c.slots[spc], size), size);
     return true;
