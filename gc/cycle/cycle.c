@@ -270,12 +270,32 @@ static void enter_images(void)
     }
 }
 
+static _Atomic bool due_taken; /* a thread is on its way to the collection that is due */
+
+/* One thread is enough for a collection that is due. The others allocate on, up to an eighth over the goal: they would
+ * only sleep until it is over, and a thread that allocates stops at once. */
+static bool leave_to_another(void)
+{
+    uint64_t trigger = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
+    bool far_over = atomic_load_explicit(&heap_live, memory_order_relaxed) > trigger + trigger / 8;
+    return atomic_exchange_explicit(&due_taken, true, memory_order_relaxed) && !far_over;
+}
+
+static void run_still(struct run *run)
+{
+    enter_images();
+    os_with_images_still(run_with_images_still, run);
+    leave_images();
+    if (run->reason == CYCLE_DUE)
+        atomic_store_explicit(&due_taken, false, memory_order_relaxed);
+}
+
 bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
 {
     struct run run = {.at = at, .reason = reason, .stacks = stacks};
-    enter_images();
-    os_with_images_still(run_with_images_still, &run);
-    leave_images();
+    if (reason == CYCLE_DUE && leave_to_another())
+        return false;
+    run_still(&run);
     if (run.failed)
         warn_once(&told_failed, run.failed,
                   "a collection was given up, and memory is not reclaimed until one succeeds");
@@ -353,6 +373,7 @@ void cycle_fork_child(void)
 {
     atomic_store_explicit(&inside_images, 0, memory_order_relaxed);
     atomic_store_explicit(&forking, 0, memory_order_relaxed);
+    atomic_store_explicit(&due_taken, false, memory_order_relaxed);
     lock_release(&cycle_lock);
 }
 

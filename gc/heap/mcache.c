@@ -80,6 +80,8 @@ bool mcache_refill(struct mcache *c, spanclass spc)
 {
     struct mcache_slot *sl = &c->slots[spc];
     CHECK(sl->alloc_cache == 0, "mcache.claim");
+    uint32_t n = atomic_load_explicit(&c->refills, memory_order_relaxed);
+    atomic_store_explicit(&c->refills, n + 1, memory_order_relaxed);
     if (sl->span) {
         if (next_group(sl) || go_round(sl))
             return true;

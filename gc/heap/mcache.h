@@ -19,11 +19,12 @@ struct mcache_slot {
 struct mcache {
     _Atomic uint8_t busy; /* depth of regions the thread is in: it may not be stopped while > 0. Owner */
     _Atomic uint8_t
-        stop_pending;   /* a stop came while busy: park on leaving. Set by the signal handler on this thread */
+        stop_pending;   /* park on leaving the next region. Set by the stopper, or by the handler on this thread */
     bool pinned;        /* its spans hold uncollectable objects. Written once */
     uint32_t tiny_left; /* bytes left at the end of the tiny block */
     uintptr_t tiny_end; /* its end; 0 without one */
-    uint64_t lookups;   /* pointers looked up, for memstats. Owner */
+    _Atomic uint32_t refills; /* groups claimed: who allocates is seen by it. Owner; read by the stopper */
+    uint64_t lookups;         /* pointers looked up, for memstats. Owner */
     uint64_t used[(SPANCLASS_COUNT + 63) / 64]; /* bit a spanclass: its slot or batch may hold something to give back */
     struct mcache_slot slots[SPANCLASS_COUNT];
     struct span_batch batches[SPANCLASS_COUNT];

@@ -24,7 +24,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 200, LOOKS = 2000, NAP_NS = 20 * 1000 * 1000 };
+enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000, NAP_NS = 20 * 1000 * 1000 };
 
 static int stop_sig;
 static _Atomic uint32_t epoch;   /* futex of the parked */
@@ -34,11 +34,12 @@ static bool stopped;             /* by the holder of the world lock */
 static _Atomic uint32_t looks;   /* of a parked thread at the epoch before it sleeps */
 static uint32_t cpus;            /* written once */
 
-/* A stop of a small heap is shorter than falling asleep and waking up, so the parked look for its end a while first,
- * but only where each has a CPU to look from. */
-static void wait_for_start(uint32_t e)
+/* A stop of a small heap is shorter than falling asleep and waking up, so those that were running look for its end a
+ * while first, but only where each has a CPU to look from. */
+static void wait_for_start(const struct thread *t, uint32_t e)
 {
-    uint32_t n = atomic_load_explicit(&looks, memory_order_relaxed);
+    bool look = atomic_load_explicit(&t->awaited, memory_order_relaxed);
+    uint32_t n = look ? atomic_load_explicit(&looks, memory_order_relaxed) : 0;
     while (n-- > 0 && atomic_load_explicit(&epoch, memory_order_acquire) == e)
         cpu_relax();
     while (atomic_load_explicit(&epoch, memory_order_acquire) == e)
@@ -60,7 +61,14 @@ static void park(struct thread *t)
         return;
     atomic_store_explicit(&t->stopped_epoch, e, memory_order_release);
     answer();
-    wait_for_start(e);
+    wait_for_start(t, e);
+}
+
+/* A signal may come when the thread has answered by its flag, and its registers are being read; or after the stop. */
+static bool nothing_to_answer(const struct thread *t)
+{
+    uint32_t e = atomic_load_explicit(&epoch, memory_order_acquire);
+    return !(e & 1) || atomic_load_explicit(&t->stopped_epoch, memory_order_relaxed) == e;
 }
 
 static void stop_handler(int sig, siginfo_t *si, void *context)
@@ -70,12 +78,15 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
     struct thread *t = si->si_value.sival_ptr;
     if (si->si_code != SI_QUEUE || si->si_pid != os_pid() || !t || t->tid != os_tid())
         return;
+    if (nothing_to_answer(t))
+        return;
     if (atomic_load_explicit(&t->mcache.busy, memory_order_relaxed)) {
         atomic_store_explicit(&t->mcache.stop_pending, 1, memory_order_relaxed);
     } else {
         t->context = context;
         park(t);
         t->context = NULL;
+        atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
     }
     errno = saved;
 }
@@ -133,7 +144,7 @@ void safe_leave(struct thread *t)
         if (!(e & 1))
             return;
         atomic_store_explicit(&t->state, THREAD_SAFE, memory_order_seq_cst);
-        wait_for_start(e);
+        wait_for_start(t, e);
     }
 }
 
@@ -148,39 +159,93 @@ static enum os_sent request(struct thread *t, uint64_t end)
     }
 }
 
-/* Threads asked, or UINT32_MAX when one could not be. */
-static uint32_t request_all(struct thread *self, struct stop_result *r, uint64_t end)
+static bool answered(const struct thread *t, uint32_t e)
+{
+    return atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) == e;
+}
+
+/* Everyone who is to answer gets the flag, which is seen at the end of the next region: a thread that allocates gets
+ * there within a microsecond, and a signal to another CPU takes ten times that. Returns how many such there are. */
+static uint32_t raise_flags(const struct thread *self, struct stop_result *r)
 {
     uint32_t n = 0;
+    for (struct thread *t = thread_list; t; t = t->next) {
+        t->asked = t != self && atomic_load_explicit(&t->state, memory_order_seq_cst) != THREAD_SAFE;
+        r->threads += t != self;
+        uint32_t refills = atomic_load_explicit(&t->mcache.refills, memory_order_relaxed);
+        bool awaited = t->asked && refills != t->refills_seen;
+        t->refills_seen = refills;
+        atomic_store_explicit(&t->awaited, awaited, memory_order_relaxed);
+        n += awaited;
+        if (t->asked)
+            atomic_store_explicit(&t->mcache.stop_pending, 1, memory_order_release);
+    }
+    return n;
+}
+
+static bool awaited_answered(uint32_t e)
+{
+    for (const struct thread *t = thread_list; t; t = t->next)
+        if (atomic_load_explicit(&t->awaited, memory_order_relaxed) && !answered(t, e))
+            return false;
+    return true;
+}
+
+/* Signal those that `which` says and that have not answered. Returns how many are gone, or UINT32_MAX when one could
+ * not be asked. */
+static uint32_t signal_all(uint32_t e, bool awaited, uint64_t end)
+{
+    uint32_t gone = 0;
     for (struct thread *t = thread_list, *next; t; t = next) {
         next = t->next;
-        t->asked = false;
-        if (t == self)
-            continue;
-        r->threads++;
-        if (atomic_load_explicit(&t->state, memory_order_seq_cst) == THREAD_SAFE)
+        if (!t->asked || atomic_load_explicit(&t->awaited, memory_order_relaxed) != awaited || answered(t, e))
             continue;
         switch (request(t, end)) {
         case OS_SENT:
-            t->asked = true;
-            n++;
             break;
         case OS_GONE:
             thread_forget_dead(t);
-            r->threads--;
+            gone++;
             break;
         case OS_RETRY:
             return UINT32_MAX;
         }
     }
-    return n;
+    return gone;
 }
 
 static bool all_answered(uint32_t e)
 {
     for (const struct thread *t = thread_list; t; t = t->next)
-        if (t->asked && atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) != e)
+        if (t->asked && !answered(t, e))
             return false;
+    return true;
+}
+
+static uint32_t count_asked(void)
+{
+    uint32_t n = 0;
+    for (const struct thread *t = thread_list; t; t = t->next)
+        n += t->asked;
+    return n;
+}
+
+/* Ask everybody. False when somebody could not be. */
+static bool request_all(const struct thread *self, struct stop_result *r, uint32_t e, uint64_t end)
+{
+    uint32_t running = raise_flags(self, r);
+    atomic_store_explicit(&looks, running < cpus ? LOOKS : 0, memory_order_relaxed);
+    uint32_t gone = signal_all(e, false, end);
+    if (gone == UINT32_MAX)
+        return false;
+    r->threads -= gone;
+    uint64_t poll_end = running > 0 && running < cpus ? os_now_ns() + POLL_NS : 0;
+    while (poll_end && !awaited_answered(e) && os_now_ns() < poll_end)
+        cpu_relax();
+    gone = signal_all(e, true, end);
+    if (gone == UINT32_MAX)
+        return false;
+    r->threads -= gone;
     return true;
 }
 
@@ -190,16 +255,15 @@ static void forget_ended(uint32_t e)
 {
     for (struct thread *t = thread_list, *next; t; t = next) {
         next = t->next;
-        if (t->asked && atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) != e && !os_thread_alive(t->tid))
+        if (t->asked && !answered(t, e) && !os_thread_alive(t->tid))
             thread_forget_dead(t);
     }
 }
 
 /* The store of `wanted` and the load of `answers` are in one order with the two in answer(): no wake-up is lost. */
-static bool wait_for_answers(uint32_t e, uint32_t n, uint64_t end)
+static bool wait_for_answers(uint32_t e, uint64_t end)
 {
-    if (n == UINT32_MAX)
-        return false;
+    uint32_t n = count_asked();
     atomic_store_explicit(&wanted, n, memory_order_seq_cst);
     for (int i = 0; i < SPINS && atomic_load_explicit(&answers, memory_order_seq_cst) < n; i++)
         sched_yield();
@@ -234,11 +298,10 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
         publish_boundary(self, at);
     atomic_store_explicit(&answers, 0, memory_order_relaxed);
     atomic_store_explicit(&wanted, UINT32_MAX, memory_order_relaxed);
-    atomic_store_explicit(&looks, thread_count <= cpus ? LOOKS : 0, memory_order_relaxed);
-    uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
-    CHECK(!(e & 1), "stop.epoch");
+    uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst) + 1;
+    CHECK(e & 1, "stop.epoch");
     uint64_t end = os_now_ns() + wait_ns;
-    r.stopped = wait_for_answers(e + 1, request_all(self, &r, end), end);
+    r.stopped = request_all(self, &r, e, end) && wait_for_answers(e, end);
     stopped = r.stopped;
     if (!r.stopped) {
         resume();

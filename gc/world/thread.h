@@ -24,6 +24,8 @@ struct thread {
     uintptr_t self;                  /* pthread_self() of it, where its thread-local storage is found. const */
     _Atomic uint32_t stopped_epoch;  /* of the stop that it last answered; this thread */
     bool asked;                      /* to answer the stop that is on; the stopper */
+    uint32_t refills_seen;           /* mcache.refills at the last stop; the stopper */
+    _Atomic bool awaited;            /* it allocates: asked by its flag first, and looks for the start. The stopper */
     const void *context;             /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
     uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
