@@ -2,7 +2,8 @@
  *
  * A region covers the choice of a slot and the heap's locks, and nothing that waits for a collection. The stop signal
  * that arrives inside is noted, and the thread parks as it leaves. Entering and leaving are plain stores: only a signal
- * handler on the same thread looks. Regions do not nest. */
+ * handler on the same thread looks. A stopper may also raise `stop_pending` itself, without a signal, and does not look
+ * whether the thread is inside. Regions do not nest. */
 #ifndef WORLD_REGION_H
 #define WORLD_REGION_H
 

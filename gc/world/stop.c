@@ -2,7 +2,7 @@
  * Owns:   the stop signal, the epoch, the count of answers.
  * Locks:  WORLD, from world_stop to world_start.
  * Keeps:  .epoch   odd while a stop is on; a parked thread leaves when it changes
- *         .once    a thread answers one stop once                                    (park)
+ *         .once    a thread answers one stop once                       (park, nothing_to_answer)
  *         .all     a stop is complete when every thread asked has answered this epoch; the count of answers only
  *                  says when to look, since a thread may answer late a stop that was given up (all_answered)
  *         .region  a thread is never parked inside a region                          (stop_handler)
