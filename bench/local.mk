@@ -31,6 +31,20 @@ bench_built += %D%/binary_trees-bdwgc
 %C%_binary_trees_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/mark-spangc
+bench_built += %D%/mark-spangc
+%C%_mark_spangc_SOURCES = %D%/mark.c %D%/bench.h
+%C%_mark_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_mark_spangc_LDADD = libspangc.la
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/mark-bdwgc
+bench_built += %D%/mark-bdwgc
+%C%_mark_bdwgc_SOURCES = %D%/mark.c %D%/bench.h
+%C%_mark_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_mark_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_mark_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 EXTRA_PROGRAMS += %D%/gcbench-spangc %D%/gcbench-malloc
 bench_built += %D%/gcbench-spangc %D%/gcbench-malloc
 %C%_gcbench_spangc_SOURCES = %D%/gcbench.c %D%/bench.h

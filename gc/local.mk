@@ -59,15 +59,21 @@ GC_SOURCES = \
 	%D%/world/stop.h \
 	%D%/world/thread.c \
 	%D%/world/thread.h \
+	%D%/world/worker.c \
+	%D%/world/worker.h \
 	%D%/mark/checkmark.c \
 	%D%/mark/checkmark.h \
 	%D%/mark/find_object.h \
+	%D%/mark/markers.c \
+	%D%/mark/markers.h \
 	%D%/mark/rootjobs.c \
 	%D%/mark/rootjobs.h \
 	%D%/mark/scan.c \
 	%D%/mark/scan.h \
 	%D%/mark/workbuf.c \
 	%D%/mark/workbuf.h \
+	%D%/mark/workpool.c \
+	%D%/mark/workpool.h \
 	%D%/cycle/cycle.c \
 	%D%/cycle/cycle.h \
 	%D%/cycle/pacer.c \

@@ -20,6 +20,7 @@
 #include "heap/pageheap.h"
 #include "heap/persistentalloc.h"
 #include "heap/pinned.h"
+#include "mark/markers.h"
 #include "os/os.h"
 #include "world/roots.h"
 #include "world/stop.h"
@@ -74,6 +75,7 @@ static void in_child(void)
     stop_fork_child();
     thread_fork_child();
     sweeper_fork_child();
+    markers_fork_child();
     world_unlock();
     cycle_fork_child();
 }

@@ -11,8 +11,10 @@
 #include <pthread.h>
 
 enum lock_rank {
-    RANK_CYCLE, /* one collection at a time */
-    RANK_WORLD, /* the list of threads, and whether they run */
+    RANK_CYCLE,    /* one collection at a time */
+    RANK_WORLD,    /* the list of threads, and whether they run */
+    RANK_WORKPOOL, /* grey objects between markers; of these two, held by threads of ours, the world stopped */
+    RANK_WORKBUF,  /* free blocks for grey objects */
     RANK_HEAP_FIRST,
     RANK_PINNED = RANK_HEAP_FIRST, /* the cache of uncollectable objects */
     RANK_ROOTS,                    /* registered and excluded ranges */

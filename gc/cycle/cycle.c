@@ -18,15 +18,14 @@
 #include "heap/pinned.h"
 #include "heap/sysmem.h"
 #include "mark/checkmark.h"
+#include "mark/markers.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
-#include "world/roots.h"
 #include "world/stop.h"
 
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
-static struct marker marker;
 static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
 static uint32_t last_threads;               /* of the program that could run at once then; cycle lock */
 static uint32_t cpus;                       /* written once */
@@ -70,21 +69,19 @@ void cycle_init(const struct options *o)
     settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
     totals.start_ns = os_now_ns();
     cpus = (uint32_t)os_cpu_count();
-    /* The words in flight would be found as roots. */
-    roots_add(ROOTS_EXCLUDED, (uintptr_t)&marker, (uintptr_t)(&marker + 1));
+    markers_init(o->markers);
     pace();
 }
 
 static void mark_roots_and_heap(struct cycle_report *r)
 {
-    marker_init(&marker);
-    for (size_t i = 0; i < rootjobs_count(); i++) {
-        r->roots_scanned += rootjobs_mark(&marker, i);
-        mark_drain(&marker);
-    }
+    struct mark_counts n = markers_mark(last_live);
+    r->roots_scanned = n.root_bytes;
+    r->live = n.marked_bytes;
+    r->objects_scanned = n.scanned_bytes;
+    r->cpu = n.cpu_ns;
     event(GC_SPAN_EVENT_ROOTS_DONE, r, r->roots_scanned);
-    mark_drain(&marker);
-    event(GC_SPAN_EVENT_MARK_DONE, r, marker.marked_bytes);
+    event(GC_SPAN_EVENT_MARK_DONE, r, r->live);
 }
 
 static void check_span(struct mspan *s, void *unused)
@@ -134,10 +131,9 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     if (GC_CHECKS >= 2)
         verify_mark();
     mcentral_begin_sweep();
-    last_live = r->live = marker.marked_bytes;
+    last_live = r->live;
     last_roots = r->roots_scanned;
     last_threads = running_threads();
-    r->objects_scanned = marker.scanned_bytes;
     atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);
     pace();
     r->goal = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
@@ -227,7 +223,7 @@ static void collect_locked(struct run *run)
     os_block_signals(&old);
     collect_stopped(run);
     os_restore_signals(&old);
-    r->cpu = os_thread_cpu_ns() - cpu;
+    r->cpu += os_thread_cpu_ns() - cpu;
     totals.cpu_ns += r->cpu;
     if (run->done)
         count_pause(r);
@@ -309,6 +305,7 @@ bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
         sweeper_wake(run.report.live);
     if (reason != CYCLE_DUE)
         event(GC_SPAN_EVENT_SWEEP_DONE, &run.report, atomic_load_explicit(&heap_live, memory_order_relaxed));
+    markers_prepare(run.report.live);
     if (cycle_hooks.done)
         cycle_hooks.done(&run.report);
     return true;

@@ -9,13 +9,11 @@
 
 #include "base/check.h"
 #include "os/os.h"
-#include "os/os_real.h"
 #include "world/region.h"
 #include "world/stop.h"
+#include "world/worker.h"
 
-#include <pthread.h>
-
-enum { SWEEPER_LEAST = 8 << 20, SWEEPER_STACK = 256 * 1024, SWEEPER_BATCH = 16 };
+enum { SWEEPER_LEAST = 8 << 20, SWEEPER_BATCH = 16 };
 
 static bool enabled;
 static _Atomic bool started;
@@ -52,28 +50,11 @@ static void *sweeper_main(void *unused)
     }
 }
 
-/* All signals but ours stay blocked in it: the program's handlers never run on a thread of the library. */
-static bool start(void)
-{
-    pthread_attr_t attr;
-    pthread_t id;
-    sigset_t old;
-    if (pthread_attr_init(&attr) != 0)
-        return false;
-    pthread_attr_setstacksize(&attr, SWEEPER_STACK);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    os_block_signals_but(stop_signal(), &old);
-    bool ok = os_real_pthread_create(&id, &attr, sweeper_main, NULL) == 0;
-    os_restore_signals(&old);
-    pthread_attr_destroy(&attr);
-    return ok;
-}
-
 void sweeper_wake(uint64_t live)
 {
     if (!enabled || live < SWEEPER_LEAST)
         return;
-    if (!atomic_exchange_explicit(&started, true, memory_order_acq_rel) && !start()) {
+    if (!atomic_exchange_explicit(&started, true, memory_order_acq_rel) && !worker_start(sweeper_main, NULL)) {
         enabled = false; /* without the thread spans are swept when they are needed: nothing is lost but time */
         return;
     }

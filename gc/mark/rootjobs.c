@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+enum { ROOT_PIECE = 128 * 1024 }; /* bytes */
+
 static struct {
     struct root_job *at;
     size_t n, bytes;
@@ -47,10 +49,21 @@ static void add(struct root_job job)
         jobs.failed = true;
 }
 
+/* In pieces, so that several markers share a large one. Words are aligned, so no word lies across two pieces. */
+static void add_range(struct root_job job)
+{
+    uintptr_t hi = job.hi;
+    job.lo = round_up(job.lo, sizeof(uintptr_t));
+    for (; job.lo < hi; job.lo = job.hi) {
+        job.hi = hi - job.lo < ROOT_PIECE ? hi : job.lo + ROOT_PIECE;
+        add(job);
+    }
+}
+
 static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
 {
     (void)unused;
-    add((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
+    add_range((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
 }
 
 static void add_segment(uintptr_t lo, uintptr_t hi, void *unused) { roots_each_included(lo, hi, add_data, unused); }
@@ -60,7 +73,7 @@ static void add_registered(void)
     size_t n;
     const struct roots_range *r = roots_ranges(ROOTS_ADDED, &n);
     for (size_t i = 0; i < n; i++)
-        add((struct root_job){.kind = ROOT_REGISTERED, .lo = r[i].lo, .hi = r[i].hi});
+        add_range((struct root_job){.kind = ROOT_REGISTERED, .lo = r[i].lo, .hi = r[i].hi});
 }
 
 static void add_pinned(struct mspan *s, void *unused)
@@ -72,7 +85,7 @@ static void add_pinned(struct mspan *s, void *unused)
 static void add_thread_range(const struct thread *t, enum root_kind kind, uintptr_t lo, uintptr_t hi)
 {
     if (lo < hi)
-        add((struct root_job){.kind = kind, .lo = lo, .hi = hi, .tid = t->tid});
+        add_range((struct root_job){.kind = kind, .lo = lo, .hi = hi, .tid = t->tid});
 }
 
 /* The thread runs elsewhere, on an alternate stack say, and where it left its own stack is not known: all of that

@@ -24,10 +24,24 @@ static uintptr_t planted_fault; /* the complement of the address: the word itsel
 
 void mark_plant_fault(uintptr_t base) { planted_fault = base ? ~base : 0; }
 
-void marker_init(struct marker *m)
+void marker_init(struct marker *m, bool shared)
 {
     CHECK((arena.base + arena.max) >> 48 == 0, "scan.address");
     memset(m, 0, sizeof *m);
+    m->shared = shared;
+}
+
+/* Set the mark of an object; false when it was set. One marker alone needs no locked instruction, which is most of what
+ * an object in the cache costs. */
+static ALWAYS_INLINE bool set_mark(struct ref r, bool shared)
+{
+    uint64_t *word = &r.span->gcmark_bits[r.index / WORD_BITS], bit = bits_mask(r.index);
+    if (bits_load(word) & bit)
+        return false;
+    if (shared)
+        return !(__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit);
+    *word |= bit;
+    return true;
 }
 
 /* A large object is work by pieces, so that no scan of one object fills the stack. */
@@ -39,42 +53,40 @@ static void push_pieces(struct workstack *stack, uintptr_t base, size_t n)
     }
 }
 
-static NO_SANITIZE ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r)
+static NO_SANITIZE ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r, bool shared)
 {
-    uint64_t *word = &r.span->gcmark_bits[r.index / WORD_BITS], bit = bits_mask(r.index);
-    if (*word & bit)
-        return;
     if (GC_CHECKS && unlikely(planted_fault) && ref_base(r) == ~planted_fault)
         return;
-    *word |= bit;
+    if (!set_mark(r, shared))
+        return;
     size_t n = r.span->elemsize;
-    m->marked_bytes += n;
+    m->counts.marked_bytes += n;
     if (r.span->scan == SCAN_NONE)
         return;
-    m->scanned_bytes += n;
+    m->counts.scanned_bytes += n;
     if (likely(n <= SMALL_MAX))
         workstack_push(&m->stack, grey_make(ref_base(r), n / sizeof(uintptr_t)));
     else
         push_pieces(&m->stack, ref_base(r), n);
 }
 
-static NO_SANITIZE ALWAYS_INLINE void resolve_oldest_word(struct marker *m)
+static NO_SANITIZE ALWAYS_INLINE void resolve_oldest_word(struct marker *m, bool shared)
 {
     unsigned i = m->words.out++ % WORD_RING;
     struct ref r;
     if (find_in_span(m->words.span[i], m->words.p[i], &r))
-        mark_ref(m, r);
+        mark_ref(m, r, shared);
 }
 
 /* p is an address in the arena. */
-static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p)
+static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p, bool shared)
 {
     struct mspan *s = arena_span(p);
     if (unlikely(!s))
         return;
     __builtin_prefetch(s);
     if (m->words.in - m->words.out == WORD_RING)
-        resolve_oldest_word(m);
+        resolve_oldest_word(m, shared);
     unsigned i = m->words.in++ % WORD_RING;
     m->words.p[i] = p;
     m->words.span[i] = s;
@@ -82,17 +94,17 @@ static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p)
 
 static NO_SANITIZE ALWAYS_INLINE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }
 
-static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi)
+static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool shared)
 {
     uintptr_t base = arena.base, used = arena_used();
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
         if (v - base < used)
-            take_word(m, v);
+            take_word(m, v, shared);
     }
 }
 
-NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
+static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
 {
     uintptr_t base = arena.base, used = arena_used();
     lo = round_up(lo, sizeof(uintptr_t));
@@ -100,20 +112,37 @@ NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool p
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
         if (v - base < used)
-            take_word(m, v);
+            take_word(m, v, shared);
         if (past && v - 1 - base < used && find_holds_past(v - 1))
-            take_word(m, v - 1);
+            take_word(m, v - 1, shared);
     }
 }
 
-void mark_object(struct marker *m, struct ref r) { mark_ref(m, r); }
+void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
+{
+    if (m->shared)
+        root_words(m, lo, hi, past, true);
+    else
+        root_words(m, lo, hi, past, false);
+}
+
+void mark_object(struct marker *m, struct ref r) { mark_ref(m, r, m->shared); }
+
+static NOINLINE void give_some(struct marker *m)
+{
+    struct workbuf *b = workstack_split(&m->stack);
+    if (b)
+        workpool_give(b);
+}
 
 /* The ring of objects lives here, in registers and on the stack: nothing is in it between two calls. */
-static NO_SANITIZE void drain_once(struct marker *m)
+static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
 {
     struct grey objects[OBJECT_RING];
     unsigned in = 0, out = 0;
     for (;;) {
+        if (shared && unlikely(workpool_hungry()))
+            give_some(m);
         struct grey g;
         while (in - out < OBJECT_RING && workstack_pop(&m->stack, &g)) {
             __builtin_prefetch((const void *)grey_base(g));
@@ -121,14 +150,17 @@ static NO_SANITIZE void drain_once(struct marker *m)
         }
         if (in != out) {
             g = objects[out++ % OBJECT_RING];
-            scan_words(m, grey_base(g), grey_base(g) + grey_words(g) * sizeof(uintptr_t));
+            scan_words(m, grey_base(g), grey_base(g) + grey_words(g) * sizeof(uintptr_t), shared);
         } else if (m->words.in != m->words.out) {
-            resolve_oldest_word(m);
+            resolve_oldest_word(m, shared);
         } else {
             return;
         }
     }
 }
+
+static void drain_alone(struct marker *m) { drain(m, false); }
+static void drain_shared(struct marker *m) { drain(m, true); }
 
 /* The stack could not grow: some marked object was dropped unscanned. Scan every marked one of the span again. */
 static void rescan_span(struct mspan *s, void *arg)
@@ -138,17 +170,27 @@ static void rescan_span(struct mspan *s, void *arg)
         return;
     for (size_t i = bits_next(s->gcmark_bits, 0, s->nelems, true); i < s->nelems;
          i = bits_next(s->gcmark_bits, i + 1, s->nelems, true)) {
-        scan_words(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize);
-        drain_once(m);
+        scan_words(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
+        drain_alone(m);
     }
+}
+
+void mark_rescan(struct marker *m)
+{
+    CHECK(!m->shared, "scan.tricolour");
+    do {
+        m->stack.overflowed = false;
+        pageheap_each(rescan_span, m);
+    } while (m->stack.overflowed);
 }
 
 void mark_drain(struct marker *m)
 {
-    drain_once(m);
-    while (m->stack.overflowed) {
-        m->stack.overflowed = false;
-        pageheap_each(rescan_span, m);
-    }
+    if (m->shared)
+        drain_shared(m);
+    else
+        drain_alone(m);
     CHECK(!m->stack.top, "scan.tricolour");
+    m->counts.overflowed |= m->stack.overflowed;
+    m->stack.overflowed = false;
 }

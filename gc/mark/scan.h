@@ -3,7 +3,7 @@
 #define MARK_SCAN_H
 
 #include "mark/find_object.h"
-#include "mark/workbuf.h"
+#include "mark/workpool.h"
 
 enum {
     WORD_RING = 16,         /* words whose span is on its way into the cache */
@@ -22,11 +22,11 @@ struct word_ring {
 struct marker {
     struct workstack stack;
     struct word_ring words;
-    uint64_t marked_bytes;  /* of all objects found live */
-    uint64_t scanned_bytes; /* of objects scanned */
+    struct mark_counts counts;
+    bool shared; /* other markers are at work: mark bits are set atomically, and what is grey is given away */
 };
 
-void marker_init(struct marker *m);
+void marker_init(struct marker *m, bool shared);
 
 /* Mark what the words of [lo, hi) refer to, as roots. With `past`, a pointer one past an object's end holds it too. */
 void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past);
@@ -34,8 +34,12 @@ void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past);
 /* Mark an object that is live whatever refers to it. */
 void mark_object(struct marker *m, struct ref r);
 
-/* Scan until nothing is grey; afterwards all that is reachable from what was marked is marked. */
+/* Scan until this marker has nothing grey; when no marker has, all that is reachable from what was marked is marked,
+ * unless counts.overflowed is set: then grey objects were dropped for want of memory. */
 void mark_drain(struct marker *m);
+
+/* After such a drop, when no other marker is at work: scan all that is marked again, until nothing is grey. */
+void mark_rescan(struct marker *m);
 
 /* For tests of the verifying mark: the object at this address is not marked by the next mark. 0 is none. */
 void mark_plant_fault(uintptr_t base);

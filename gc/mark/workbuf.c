@@ -1,16 +1,22 @@
 /* workbuf.c - blocks for grey objects.
  * Owns:   the free blocks; they are kept from one cycle to the next.
- * Locks:  none: the one marker runs while the world is stopped.
+ * Locks:  WORKBUF, for the free blocks. A stack is its marker's.
  * Keeps:  .nonempty  a block in a stack holds at least one object      (workstack_pop)
- * Below:  sysmem.   Above: scan.
+ * Below:  sysmem.   Above: scan, workpool.
  *
  * The depth follows the shape of the graph, not its size: a list of any length needs one entry. */
 #include "mark/workbuf.h"
 
+#include "base/lock.h"
 #include "heap/sysmem.h"
+
+#include <string.h>
 
 _Static_assert(sizeof(struct workbuf) <= WORKBUF_BYTES, "a block is a page");
 
+enum { SPLIT_LEAST = 4 };
+
+static struct lock lock = LOCK_INIT(RANK_WORKBUF);
 static struct workbuf *free_blocks;
 static size_t blocks, limit = SIZE_MAX;
 
@@ -30,12 +36,34 @@ static bool take_slab(void)
     return true;
 }
 
+static struct workbuf *get_block(struct workstack *w)
+{
+    struct workbuf *b = w->spare;
+    w->spare = NULL;
+    if (b)
+        return b;
+    lock_acquire(&lock);
+    if (free_blocks || take_slab()) {
+        b = free_blocks;
+        free_blocks = b->below;
+    }
+    lock_release(&lock);
+    return b;
+}
+
+static void put_block(struct workbuf *b)
+{
+    lock_acquire(&lock);
+    b->below = free_blocks;
+    free_blocks = b;
+    lock_release(&lock);
+}
+
 bool workstack_grow(struct workstack *w)
 {
-    if (!free_blocks && !take_slab())
+    struct workbuf *b = get_block(w);
+    if (!b)
         return false;
-    struct workbuf *b = free_blocks;
-    free_blocks = b->below;
     b->below = w->top;
     b->n = 0;
     w->top = b;
@@ -46,6 +74,42 @@ void workstack_shrink(struct workstack *w)
 {
     struct workbuf *b = w->top;
     w->top = b->below;
-    b->below = free_blocks;
-    free_blocks = b;
+    if (w->spare)
+        put_block(b);
+    else
+        w->spare = b;
 }
+
+struct workbuf *workstack_split(struct workstack *w)
+{
+    struct workbuf *top = w->top;
+    if (!top)
+        return NULL;
+    struct workbuf *b = top->below;
+    if (b) {
+        top->below = b->below;
+        return b;
+    }
+    if (top->n < SPLIT_LEAST || !(b = get_block(w)))
+        return NULL;
+    b->n = top->n / 2;
+    top->n -= b->n;
+    memcpy(b->items, top->items, b->n * sizeof *b->items);
+    memmove(top->items, top->items + b->n, top->n * sizeof *top->items);
+    return b;
+}
+
+void workstack_add(struct workstack *w, struct workbuf *b)
+{
+    b->below = w->top;
+    w->top = b;
+}
+
+void workstack_finish(struct workstack *w)
+{
+    if (w->spare)
+        put_block(w->spare);
+    w->spare = NULL;
+}
+
+void workbuf_fork_child(void) { lock_init(&lock, RANK_WORKBUF); }

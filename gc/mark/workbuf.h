@@ -31,11 +31,22 @@ struct workbuf {
 /* One marker's. `overflowed`: a push failed for want of memory; its object is marked and must be found again. */
 struct workstack {
     struct workbuf *top;
+    struct workbuf *spare; /* an empty block at hand, or NULL */
     bool overflowed;
 };
 
 bool workstack_grow(struct workstack *w);
 void workstack_shrink(struct workstack *w);
+
+/* A part of what is grey, to be given away: a block that is not the newest, or the older half of the only one. NULL
+ * when there is little, or no memory. */
+struct workbuf *workstack_split(struct workstack *w);
+
+/* Put such a part on a stack. */
+void workstack_add(struct workstack *w, struct workbuf *b);
+
+/* Give the spare block back; the stack is empty. */
+void workstack_finish(struct workstack *w);
 
 static ALWAYS_INLINE void workstack_push(struct workstack *w, struct grey g)
 {
@@ -56,6 +67,9 @@ static ALWAYS_INLINE bool workstack_pop(struct workstack *w, struct grey *g)
         workstack_shrink(w);
     return true;
 }
+
+/* After fork, in the child. */
+void workbuf_fork_child(void);
 
 /* For tests: let at most n blocks exist; SIZE_MAX is no bound. */
 void workbuf_set_limit(size_t n);

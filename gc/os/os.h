@@ -31,6 +31,7 @@ bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi);
 
 /* Sleep while *word == seen, for at most timeout_ns (UINT64_MAX: for ever); may return early. */
 void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
+void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers);
 void os_futex_wake_all(_Atomic uint32_t *word);
 
 /* A real-time signal of our own, taken out of SIGRTMIN..SIGRTMAX where the C library can, else SIGRTMAX - 3. */

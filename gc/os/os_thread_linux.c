@@ -38,10 +38,12 @@ void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
 }
 
-void os_futex_wake_all(_Atomic uint32_t *word)
+void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
 }
+
+void os_futex_wake_all(_Atomic uint32_t *word) { os_futex_wake(word, INT32_MAX); }
 
 /* glibc keeps the real-time signals that it uses itself, and those taken here, out of SIGRTMIN..SIGRTMAX. It exports
  * this for such use but declares it in no header; weak, so that other C libraries link. */

@@ -1,0 +1,152 @@
+/* markers.c - sharing a mark out.
+ * Owns:   the helper threads, the next root job to be done.
+ * Locks:  none of its own; the collecting thread holds CYCLE and WORLD throughout.
+ * Keeps:  .asleep   a helper sleeps but during a mark, and then waits asleep when there is nothing to do
+ *         .late     nobody waits for a helper that has not come yet: on a busy machine the others do its part
+ *         .safe     a helper is in state SAFE all its life: no stop waits for it, and it allocates nothing
+ * Below:  rootjobs, scan, workpool, worker.   Above: cycle.   See doc/design/marking.md */
+#include "mark/markers.h"
+
+#include "base/check.h"
+#include "heap/persistentalloc.h"
+#include "mark/rootjobs.h"
+#include "os/os.h"
+#include "world/region.h"
+#include "world/stop.h"
+#include "world/worker.h"
+
+enum { LEAST = 4 << 20 }; /* live bytes a helper: marking fewer takes about as long as waking it up */
+
+static uint32_t wanted = 1; /* markers; written once */
+static uint64_t least = LEAST;
+static _Atomic bool started;
+static _Atomic size_t next_job;
+static _Atomic uint32_t calls; /* futex: rises with each mark that wants helpers */
+static _Atomic uint32_t helped;
+
+void markers_init(int n)
+{
+    uint32_t cpus = (uint32_t)os_cpu_count(), most = cpus < MARKERS_MAX ? cpus : MARKERS_MAX;
+    wanted = n > 0 ? (uint32_t)n : most;
+}
+
+/* Jobs, while there are some, then what others have to give. `helper`: its CPU time is told with the counts. */
+static void take_part(struct marker *m, uint32_t session, bool helper)
+{
+    size_t i;
+    uint64_t cpu = helper ? os_thread_cpu_ns() : 0;
+    struct workbuf *b = NULL;
+    while ((i = atomic_fetch_add_explicit(&next_job, 1, memory_order_relaxed)) < rootjobs_count()) {
+        m->counts.root_bytes += rootjobs_mark(m, i);
+        mark_drain(m);
+    }
+    do {
+        if (b) {
+            workstack_add(&m->stack, b);
+            mark_drain(m);
+        }
+        workstack_finish(&m->stack);
+        if (helper) {
+            uint64_t now = os_thread_cpu_ns();
+            m->counts.cpu_ns += now - cpu;
+            cpu = now;
+        }
+    } while ((b = workpool_take(session, &m->counts)));
+}
+
+static void *helper_main(void *arg)
+{
+    struct marker *m = arg;
+    struct thread *t = thread_register(true);
+    uint32_t seen = 0, session;
+    if (!t)
+        return NULL;
+    safe_enter(t);
+    for (;;) {
+        while (atomic_load_explicit(&calls, memory_order_acquire) == seen)
+            os_futex_wait(&calls, seen, UINT64_MAX);
+        seen = atomic_load_explicit(&calls, memory_order_acquire);
+        if (!workpool_join(&session))
+            continue;
+        atomic_fetch_add_explicit(&helped, 1, memory_order_relaxed);
+        marker_init(m, true);
+        take_part(m, session, true);
+    }
+}
+
+static struct mark_counts mark_alone(struct marker *m)
+{
+    marker_init(m, false);
+    for (size_t i = 0; i < rootjobs_count(); i++) {
+        m->counts.root_bytes += rootjobs_mark(m, i);
+        mark_drain(m);
+    }
+    workstack_finish(&m->stack);
+    return m->counts;
+}
+
+static struct mark_counts mark_together(struct marker *m, uint32_t helpers)
+{
+    marker_init(m, true);
+    atomic_store_explicit(&next_job, 0, memory_order_relaxed);
+    uint32_t session = workpool_open();
+    atomic_fetch_add_explicit(&calls, 1, memory_order_release);
+    os_futex_wake(&calls, helpers);
+    take_part(m, session, false);
+    return workpool_close();
+}
+
+struct mark_counts markers_mark(uint64_t expected)
+{
+    struct marker m; /* below the boundary: its words are no roots */
+    uint64_t most = atomic_load_explicit(&started, memory_order_acquire) ? wanted - 1 : 0;
+    uint64_t helpers = least && expected / least < most ? expected / least : most;
+    struct mark_counts all = helpers > 0 ? mark_together(&m, (uint32_t)helpers) : mark_alone(&m);
+    if (all.overflowed) {
+        marker_init(&m, false);
+        mark_rescan(&m);
+        workstack_finish(&m.stack);
+        all.marked_bytes += m.counts.marked_bytes;
+        all.scanned_bytes += m.counts.scanned_bytes;
+    }
+    return all;
+}
+
+/* Not in static memory, which is scanned: the words in flight would be found as roots. */
+static struct marker *new_marker(void)
+{
+    struct mcache *c = mcache_self;
+    region_enter(c);
+    struct marker *m = persistentalloc(sizeof *m, 64, SYS_GC);
+    region_leave(c);
+    return m;
+}
+
+void markers_prepare(uint64_t live)
+{
+    if (wanted < 2 || live < least || atomic_load_explicit(&started, memory_order_relaxed))
+        return;
+    if (atomic_exchange_explicit(&started, true, memory_order_acq_rel))
+        return;
+    for (uint32_t i = 1; i < wanted; i++) {
+        struct marker *m = new_marker();
+        if (!m || !worker_start(helper_main, m))
+            break; /* with fewer nothing is lost but time */
+    }
+}
+
+uint64_t markers_set_least(uint64_t bytes)
+{
+    uint64_t old = least;
+    least = bytes;
+    return old;
+}
+
+uint32_t markers_helped(void) { return atomic_load_explicit(&helped, memory_order_relaxed); }
+
+void markers_fork_child(void)
+{
+    atomic_store_explicit(&started, false, memory_order_relaxed);
+    workpool_fork_child();
+    workbuf_fork_child();
+}

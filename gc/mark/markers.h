@@ -1,0 +1,26 @@
+/* markers.h - who marks: the collecting thread, and helpers when there is enough to do for several. */
+#ifndef MARK_MARKERS_H
+#define MARK_MARKERS_H
+
+#include "mark/scan.h"
+
+/* At most n markers, the collecting thread included; 0: as many as CPUs, at most MARKERS_MAX. Before the first cycle. */
+enum { MARKERS_MAX = 8 };
+void markers_init(int n);
+
+/* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
+struct mark_counts markers_mark(uint64_t expected);
+
+/* A cycle left `live` bytes: start the helpers if the next one can use them. The world runs; no lock held. */
+void markers_prepare(uint64_t live);
+
+/* For tests: helpers take part from so many live bytes a helper on. Returns the old value. */
+uint64_t markers_set_least(uint64_t bytes);
+
+/* Sessions that a helper took part in so far. */
+uint32_t markers_helped(void);
+
+/* After fork, in the child: there are no helpers. */
+void markers_fork_child(void);
+
+#endif

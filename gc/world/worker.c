@@ -1,0 +1,29 @@
+/* worker.c - starting threads of our own.
+ * Owns:   nothing. Locks: none.
+ * Keeps:  .quiet  a handler of the program never runs on a thread of the library
+ * Below:  os, stop.   Above: mark/markers.c, cycle/sweeper.c. */
+#include "world/worker.h"
+
+#include "os/os.h"
+#include "os/os_real.h"
+#include "world/stop.h"
+
+#include <pthread.h>
+
+enum { WORKER_STACK = 256 * 1024 };
+
+bool worker_start(void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t id;
+    sigset_t old;
+    if (pthread_attr_init(&attr) != 0)
+        return false;
+    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    os_block_signals_but(stop_signal(), &old);
+    bool ok = os_real_pthread_create(&id, &attr, fn, arg) == 0;
+    os_restore_signals(&old);
+    pthread_attr_destroy(&attr);
+    return ok;
+}

@@ -1,0 +1,12 @@
+/* worker.h - threads of the library's own: the sweeper, the markers. */
+#ifndef WORLD_WORKER_H
+#define WORLD_WORKER_H
+
+#include "base/attr.h"
+
+/* Start one: detached, with a small stack, every signal but the stop signal blocked, so that the program's handlers
+ * never run on it. It makes itself known (thread_register(true)). No lock held, not in a region. False when the C
+ * library refuses. */
+bool worker_start(void *(*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,126 @@
+/* workbuf.c - stacks of grey objects: last in, first out over blocks; a part to give away; the spare block. */
+#include "../check_main.h"
+
+#include "mark/workbuf.h"
+
+enum { CAPACITY = sizeof((struct workbuf *)0)->items / sizeof(struct grey), MANY = 3 * CAPACITY + 7 };
+
+static struct workstack w;
+
+static void push_to(size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        workstack_push(&w, grey_make(i * 16, i % 1000));
+    ck_assert(!w.overflowed);
+}
+
+/* The numbers in [from, to), newest first. */
+static void pop_all(size_t from, size_t to)
+{
+    struct grey g;
+    while (to-- > from) {
+        ck_assert(workstack_pop(&w, &g));
+        ck_assert_uint_eq(grey_base(g), to * 16);
+        ck_assert_uint_eq(grey_words(g), to % 1000);
+    }
+}
+
+static void check_empty(void)
+{
+    struct grey g;
+    ck_assert(!workstack_pop(&w, &g) && !w.top);
+    workstack_finish(&w);
+    ck_assert_ptr_null(w.spare);
+}
+
+START_TEST(newest_first)
+{
+    push_to(0, MANY);
+    pop_all(0, MANY);
+    check_empty();
+}
+END_TEST
+
+/* .nonempty, and no lock at a block's edge: the block that came free is the next one taken. */
+START_TEST(spare_at_the_edge)
+{
+    push_to(0, CAPACITY);
+    struct workbuf *below = w.top;
+    push_to(CAPACITY, CAPACITY + 1);
+    struct workbuf *above = w.top;
+    ck_assert_ptr_eq(above->below, below);
+    for (int i = 0; i < 10; i++) {
+        pop_all(CAPACITY, CAPACITY + 1);
+        ck_assert(w.top == below && w.spare == above);
+        push_to(CAPACITY, CAPACITY + 1);
+        ck_assert(w.top == above && !w.spare);
+    }
+    pop_all(0, CAPACITY + 1);
+    check_empty();
+}
+END_TEST
+
+START_TEST(older_half)
+{
+    push_to(0, 11);
+    struct workbuf *b = workstack_split(&w);
+    ck_assert(b && b->n == 5);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_uint_eq(grey_base(b->items[i]), i * 16);
+    pop_all(5, 11);
+    workstack_add(&w, b);
+    pop_all(0, 5);
+    check_empty();
+}
+END_TEST
+
+START_TEST(older_block)
+{
+    push_to(0, 2 * CAPACITY + 1);
+    struct workbuf *b = workstack_split(&w);
+    ck_assert(b && b->n == CAPACITY);
+    ck_assert_uint_eq(grey_base(b->items[0]), CAPACITY * 16);
+    pop_all(2 * CAPACITY, 2 * CAPACITY + 1);
+    pop_all(0, CAPACITY);
+    workstack_add(&w, b);
+    pop_all(CAPACITY, 2 * CAPACITY);
+    check_empty();
+}
+END_TEST
+
+START_TEST(too_little_to_split)
+{
+    ck_assert_ptr_null(workstack_split(&w));
+    push_to(0, 3);
+    ck_assert_ptr_null(workstack_split(&w));
+    pop_all(0, 3);
+    check_empty();
+}
+END_TEST
+
+START_TEST(no_memory)
+{
+    workbuf_set_limit(0);
+    workstack_push(&w, grey_make(16, 1));
+    ck_assert(w.overflowed && !w.top);
+    w.overflowed = false;
+    workbuf_set_limit(WORKBUF_SLAB / WORKBUF_BYTES);
+    push_to(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
+    workstack_push(&w, grey_make(16, 1));
+    ck_assert(w.overflowed);
+    w.overflowed = false;
+    pop_all(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
+    check_empty();
+}
+END_TEST
+
+static void tests(TCase *tc)
+{
+    tcase_add_test(tc, newest_first);
+    tcase_add_test(tc, spare_at_the_edge);
+    tcase_add_test(tc, older_half);
+    tcase_add_test(tc, older_block);
+    tcase_add_test(tc, too_little_to_split);
+    tcase_add_test(tc, no_memory);
+}
+CHECK_MAIN("unit/workbuf", tests)
