@@ -45,6 +45,40 @@ bench_built += %D%/mark-bdwgc
 %C%_mark_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/stop-spangc
+bench_built += %D%/stop-spangc
+%C%_stop_spangc_SOURCES = %D%/stop.c %D%/bench.h
+%C%_stop_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_stop_spangc_LDADD = libspangc.la
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/stop-bdwgc
+bench_built += %D%/stop-bdwgc
+%C%_stop_bdwgc_SOURCES = %D%/stop.c %D%/bench.h
+%C%_stop_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_stop_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_stop_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/thread_create-spangc
+bench_built += %D%/thread_create-spangc
+%C%_thread_create_spangc_SOURCES = %D%/thread_create.c %D%/bench.h
+%C%_thread_create_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_thread_create_spangc_LDADD = libspangc.la
+EXTRA_PROGRAMS += %D%/thread_create-malloc
+bench_built += %D%/thread_create-malloc
+%C%_thread_create_malloc_SOURCES = %D%/thread_create.c %D%/bench.h
+%C%_thread_create_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_thread_create_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_thread_create_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/thread_create-bdwgc
+bench_built += %D%/thread_create-bdwgc
+%C%_thread_create_bdwgc_SOURCES = %D%/thread_create.c %D%/bench.h
+%C%_thread_create_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_thread_create_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_thread_create_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 EXTRA_PROGRAMS += %D%/gcbench-spangc %D%/gcbench-malloc
 bench_built += %D%/gcbench-spangc %D%/gcbench-malloc
 %C%_gcbench_spangc_SOURCES = %D%/gcbench.c %D%/bench.h

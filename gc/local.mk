@@ -14,6 +14,7 @@ GC_SOURCES = \
 	%D%/base/report.c \
 	%D%/base/report.h \
 	%D%/os/os.h \
+	%D%/os/os_cgroup_linux.c \
 	%D%/os/os_image_linux.c \
 	%D%/os/os_machine_linux.c \
 	%D%/os/os_mem.h \

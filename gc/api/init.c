@@ -91,9 +91,10 @@ static void start(void)
     mcentral_init();
     exclude_own_data();
     os_tls_init();
-    stop_init();
-    cycle_init(&o);
-    sweeper_enable(o.sweeper);
+    uint32_t cpus = (uint32_t)os_cpu_count(); /* reads files: once */
+    stop_init(cpus);
+    cycle_init(&o, cpus);
+    sweeper_enable(o.sweeper && cpus > 1);
     set_hooks(&o);
     fork_init();
     atomic_store_explicit(&started, true, memory_order_release);

@@ -62,14 +62,14 @@ static void pace(void)
     atomic_store_explicit(&heap_trigger, pacer_goal(&in), memory_order_relaxed);
 }
 
-void cycle_init(const struct options *o)
+void cycle_init(const struct options *o, uint32_t ncpus)
 {
     settings.percent = o->percent;
     settings.limit = o->mem_limit;
     settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
     totals.start_ns = os_now_ns();
-    cpus = (uint32_t)os_cpu_count();
-    markers_init(o->markers);
+    cpus = ncpus;
+    markers_init(o->markers > 0 ? (uint32_t)o->markers : cpus);
     pace();
 }
 

@@ -45,7 +45,7 @@ struct cycle_settings {
     uint64_t stop_wait_ns;
 };
 
-void cycle_init(const struct options *o);
+void cycle_init(const struct options *o, uint32_t ncpus);
 
 /* Collect. The calling thread is known, holds no lock of ours, is not in a region; it is scanned from the boundary `at`.
  * With stacks false no stack and no register is looked at. Returns false when nothing was done, or given up. */

@@ -19,7 +19,7 @@ static bool enabled;
 static _Atomic bool started;
 static _Atomic uint32_t work; /* futex: rises with each mark that gives work */
 
-void sweeper_enable(bool on) { enabled = on && os_cpu_count() > 1; }
+void sweeper_enable(bool on) { enabled = on; }
 
 static bool sweep_some(struct mcache *c, int n)
 {

@@ -24,11 +24,7 @@ static _Atomic size_t next_job;
 static _Atomic uint32_t calls; /* futex: rises with each mark that wants helpers */
 static _Atomic uint32_t helped;
 
-void markers_init(int n)
-{
-    uint32_t cpus = (uint32_t)os_cpu_count(), most = cpus < MARKERS_MAX ? cpus : MARKERS_MAX;
-    wanted = n > 0 ? (uint32_t)n : most;
-}
+void markers_init(uint32_t n) { wanted = n < MARKERS_MAX ? n : MARKERS_MAX; }
 
 /* Jobs, while there are some, then what others have to give. `helper`: its CPU time is told with the counts. */
 static void take_part(struct marker *m, uint32_t session, bool helper)

@@ -4,9 +4,9 @@
 
 #include "mark/scan.h"
 
-/* At most n markers, the collecting thread included; 0: as many as CPUs, at most MARKERS_MAX. Before the first cycle. */
+/* At most n markers, the collecting thread included. Before the first cycle. */
 enum { MARKERS_MAX = 8 };
-void markers_init(int n);
+void markers_init(uint32_t n);
 
 /* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
 struct mark_counts markers_mark(uint64_t expected);

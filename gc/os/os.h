@@ -12,13 +12,19 @@
 const char *os_name(void);
 const char *os_arch_name(void); /* in os_cpu_*.c */
 
-int os_cpu_count(void);           /* CPUs that the affinity mask allows, at least 1 */
+int os_cpu_count(void);           /* CPUs that the affinity mask and the control groups allow, at least 1 */
 uint64_t os_ram_bytes(void);      /* physical memory */
 uint64_t os_address_left(void);   /* what RLIMIT_AS leaves, or UINT64_MAX */
 uint64_t os_now_ns(void);         /* CLOCK_MONOTONIC */
 uint64_t os_wall_ns(void);        /* since 1970 */
 uint64_t os_process_cpu_ns(void); /* CPU time of the whole process */
 uint64_t os_thread_cpu_ns(void);  /* CPU time of the calling thread */
+
+/* ---- control groups (os_cgroup_linux.c). Each reads files anew; no memory is allocated ---- */
+
+uint64_t os_cgroup_memory_limit(void); /* bytes, or UINT64_MAX */
+int os_cgroup_cpus(void);              /* CPUs' worth of time, rounded up, at least 1; INT32_MAX without a limit */
+void os_cgroup_set_tree(const char *prefix); /* for tests: before /proc and /sys. Kept, not copied */
 
 /* ---- threads (os_thread_linux.c) ---- */
 

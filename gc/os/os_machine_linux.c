@@ -16,7 +16,10 @@ int os_cpu_count(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? n : 1;
+    if (n <= 1)
+        return 1;
+    int quota = os_cgroup_cpus();
+    return n < quota ? n : quota;
 }
 
 uint64_t os_ram_bytes(void)

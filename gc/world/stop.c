@@ -91,12 +91,12 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
     errno = saved;
 }
 
-void stop_init(void)
+void stop_init(uint32_t ncpus)
 {
     struct sigaction sa = {.sa_sigaction = stop_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigfillset(&sa.sa_mask);
     stop_sig = os_take_signal();
-    cpus = (uint32_t)os_cpu_count();
+    cpus = ncpus;
     sigaction(stop_sig, &sa, NULL);
 }
 

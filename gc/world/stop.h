@@ -5,7 +5,7 @@
 #include "world/thread.h"
 
 /* Take a signal and install its handler. Once, before the first thread is listed. */
-void stop_init(void);
+void stop_init(uint32_t ncpus);
 int stop_signal(void);
 
 struct boundary;
