@@ -217,19 +217,30 @@ check-stress: all
 	  $(MAKE) check TESTS='$(stress_tests)' SECONDS="$$seconds"
 .PHONY: check-stress
 
-# The fuzzer itself needs clang: `make fuzz` builds it, `make check-fuzz SECONDS=60` runs it, on inputs that start from
-# the saved ones. What it finds is left as crash-* in %D%/fuzz; minimized and named, it belongs in the corpus.
-FUZZ_CC = clang
-fuzz: all
-	$(AM_V_CCLD)$(MKDIR_P) %D%/fuzz && $(FUZZ_CC) -g -O1 -fsanitize=fuzzer $(AM_CPPFLAGS) \
-	  $(top_srcdir)/%D%/fuzz/fuzzer.c $(top_srcdir)/%D%/fuzz/api_fuzz.c -o %D%/fuzz/fuzzer \
-	  -L.libs -lspangc -Wl,-rpath,$(abs_top_builddir)/.libs
+# The fuzzers: `make check-fuzz SECONDS=60` runs libFuzzer (clang), `make check-afl SECONDS=60` AFL++ (afl-clang-fast), on
+# inputs that start from the saved ones. Each builds the library anew, with full checks and instrumented, so that the
+# coverage which guides it is the library's. What is found is left below %D%/fuzz/libfuzzer and %D%/fuzz/afl; minimized
+# and named, it belongs in the corpus, which `make check` replays.
+fuzz_harness = $(abs_top_srcdir)/%D%/fuzz/fuzzer.c $(abs_top_srcdir)/%D%/fuzz/api_fuzz.c
+fuzz_build = $(MKDIR_P) $$dir && cd $$dir && { test -f Makefile || AFL_QUIET=1 $(abs_top_srcdir)/configure -q \
+	    --enable-checks=full CC="$$cc" CFLAGS='-g -O1'; } && AFL_QUIET=1 $(MAKE) -s libspangc-core.la && \
+	  AFL_QUIET=1 $$link -g -O1 $(CPPFLAGS) -I$(abs_top_srcdir)/include $(fuzz_harness) .libs/libspangc-core.a \
+	    $(UNWIND_LIBS) -lpthread -o fuzzer
+fuzz_seconds = seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=60
+fuzz:
+	$(AM_V_GEN)dir=%D%/fuzz/libfuzzer cc='clang -fsanitize=fuzzer-no-link' link='clang -fsanitize=fuzzer'; $(fuzz_build)
 check-fuzz: fuzz
-	$(AM_V_at)seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=60; \
-	  $(MKDIR_P) %D%/fuzz/found && \
-	  %D%/fuzz/fuzzer -max_total_time="$$seconds" -max_len=2500 -len_control=0 -artifact_prefix=%D%/fuzz/ \
-	    %D%/fuzz/found $(top_srcdir)/%D%/fuzz/corpus
+	$(AM_V_at)$(fuzz_seconds); cd %D%/fuzz/libfuzzer && $(MKDIR_P) found && \
+	  ./fuzzer -max_total_time="$$seconds" -max_len=2500 -len_control=0 -rss_limit_mb=0 \
+	    found $(abs_top_srcdir)/%D%/fuzz/corpus
+afl:
+	$(AM_V_GEN)dir=%D%/fuzz/afl cc=afl-clang-fast link='afl-clang-fast -fsanitize=fuzzer'; $(fuzz_build)
+check-afl: afl
+	$(AM_V_at)$(fuzz_seconds); cd %D%/fuzz/afl && \
+	  AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 \
+	    afl-fuzz -V "$$seconds" -G 2500 -i $(abs_top_srcdir)/%D%/fuzz/corpus -o found -- ./fuzzer && \
+	  if ls found/default/crashes/id* found/default/hangs/id* 2>/dev/null; then exit 1; fi
 clean-local: fuzz-clean
 fuzz-clean:
-	rm -rf %D%/fuzz/fuzzer %D%/fuzz/found %D%/fuzz/crash-* %D%/fuzz/leak-* %D%/fuzz/timeout-*
-.PHONY: fuzz check-fuzz fuzz-clean
+	rm -rf %D%/fuzz/libfuzzer %D%/fuzz/afl
+.PHONY: fuzz check-fuzz afl check-afl fuzz-clean
