@@ -32,7 +32,7 @@ static uint32_t cpus;                       /* written once */
 static bool given_up;                       /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
-enum { FORK_NAP_NS = 20 * 1000 * 1000 };
+enum { FORK_NAP_NS = 20 * 1000 * 1000, LITTLE_OVER = 2 << 20 };
 
 struct cycle_hooks cycle_hooks;
 
@@ -268,12 +268,12 @@ static void enter_images(void)
 
 static _Atomic bool due_taken; /* a thread is on its way to the collection that is due */
 
-/* One thread is enough for a collection that is due. The others allocate on, up to an eighth over the goal: they would
- * only sleep until it is over, and a thread that allocates stops at once. */
+/* One thread is enough for a collection that is due. The others allocate on, a little over the goal: they would only
+ * sleep until it is over, and a thread that allocates stops at once. */
 static bool leave_to_another(void)
 {
     uint64_t trigger = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
-    bool far_over = atomic_load_explicit(&heap_live, memory_order_relaxed) > trigger + trigger / 8;
+    bool far_over = atomic_load_explicit(&heap_live, memory_order_relaxed) > trigger + LITTLE_OVER;
     return atomic_exchange_explicit(&due_taken, true, memory_order_relaxed) && !far_over;
 }
 
