@@ -77,6 +77,8 @@ GC_SOURCES = \
 	%D%/mark/workpool.h \
 	%D%/cycle/cycle.c \
 	%D%/cycle/cycle.h \
+	%D%/cycle/forkgate.c \
+	%D%/cycle/forkgate.h \
 	%D%/cycle/pacer.c \
 	%D%/cycle/pacer.h \
 	%D%/cycle/sweeper.c \

@@ -4,13 +4,12 @@
  * Keeps:  .swept    marking starts with every span swept: alloc_bits are the truth             (mark_world)
  *         .flushed  and every mcache empty: a claimed slot is an object                        (mark_world)
  *         .still    the list of images does not change from its reading to the restart         (os_with_images_still)
- *         .forkable  a thread that forks has no other between taking the dynamic linker's list and giving it back
- *                    (enter_images, cycle_fork_acquire)
  *         .quiet    between stop and restart nothing here allocates with malloc or uses stdio
  * Below:  mark, world, sweeper, pacer.   Above: api, watch.   See doc/design/collection.md */
 #include "cycle/cycle.h"
 
 #include "base/check.h"
+#include "cycle/forkgate.h"
 #include "cycle/pacer.h"
 #include "cycle/sweeper.h"
 #include "heap/heaplive.h"
@@ -23,6 +22,12 @@
 #include "os/os.h"
 #include "world/stop.h"
 
+struct cycle_settings {
+    int percent;
+    uint64_t limit;
+    uint64_t stop_wait_ns;
+};
+
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
@@ -32,7 +37,7 @@ static uint32_t cpus;                       /* written once */
 static bool given_up;                       /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost; /* the program was warned once */
 
-enum { FORK_NAP_NS = 20 * 1000 * 1000, LITTLE_OVER = 2 << 20 };
+enum { LITTLE_OVER = 2 << 20 };
 
 struct cycle_hooks cycle_hooks;
 
@@ -240,32 +245,6 @@ static void run_with_images_still(void *arg)
     lock_release(&cycle_lock);
 }
 
-static _Atomic uint32_t forking;       /* threads in fork; futex of those who want to collect */
-static _Atomic uint32_t inside_images; /* threads that hold or wait for the list of images; futex of those who fork */
-
-static void leave_images(void)
-{
-    if (atomic_fetch_sub_explicit(&inside_images, 1, memory_order_seq_cst) == 1 &&
-        atomic_load_explicit(&forking, memory_order_seq_cst))
-        os_futex_wake_all(&inside_images);
-}
-
-/* Either this thread sees the other fork, or that one sees this thread inside. */
-static void enter_images(void)
-{
-    for (;;) {
-        uint32_t n = atomic_load_explicit(&forking, memory_order_seq_cst);
-        if (n > 0) {
-            os_futex_wait(&forking, n, UINT64_MAX);
-            continue;
-        }
-        atomic_fetch_add_explicit(&inside_images, 1, memory_order_seq_cst);
-        if (atomic_load_explicit(&forking, memory_order_seq_cst) == 0)
-            return;
-        leave_images();
-    }
-}
-
 static _Atomic bool due_taken; /* a thread is on its way to the collection that is due */
 
 /* One thread is enough for a collection that is due. The others allocate on, a little over the goal: they would only
@@ -279,9 +258,9 @@ static bool leave_to_another(void)
 
 static void run_still(struct run *run)
 {
-    enter_images();
+    forkgate_enter();
     os_with_images_still(run_with_images_still, run);
-    leave_images();
+    forkgate_leave();
     if (run->reason == CYCLE_DUE)
         atomic_store_explicit(&due_taken, false, memory_order_relaxed);
 }
@@ -347,29 +326,21 @@ uint64_t cycle_limit(void)
     return limit;
 }
 
-/* The wait ends: a thread inside may wait for the program, which holds the list in a dl_iterate_phdr of its own and
- * allocates there. That child is lost to collections whatever we do. */
 void cycle_fork_acquire(void)
 {
-    uint32_t n;
-    uint64_t end = os_now_ns() + settings.stop_wait_ns;
-    atomic_fetch_add_explicit(&forking, 1, memory_order_seq_cst);
-    while ((n = atomic_load_explicit(&inside_images, memory_order_seq_cst)) > 0 && os_now_ns() < end)
-        os_futex_wait(&inside_images, n, FORK_NAP_NS);
+    forkgate_close(settings.stop_wait_ns);
     lock_acquire(&cycle_lock);
 }
 
 void cycle_fork_release(void)
 {
     lock_release(&cycle_lock);
-    if (atomic_fetch_sub_explicit(&forking, 1, memory_order_seq_cst) == 1)
-        os_futex_wake_all(&forking);
+    forkgate_open();
 }
 
 void cycle_fork_child(void)
 {
-    atomic_store_explicit(&inside_images, 0, memory_order_relaxed);
-    atomic_store_explicit(&forking, 0, memory_order_relaxed);
+    forkgate_fork_child();
     atomic_store_explicit(&due_taken, false, memory_order_relaxed);
     lock_release(&cycle_lock);
 }

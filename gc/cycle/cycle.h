@@ -39,12 +39,6 @@ struct cycle_hooks {
 };
 extern struct cycle_hooks cycle_hooks;
 
-struct cycle_settings {
-    int percent;
-    uint64_t limit;
-    uint64_t stop_wait_ns;
-};
-
 void cycle_init(const struct options *o, uint32_t ncpus);
 
 /* Collect. The calling thread is known, holds no lock of ours, is not in a region; it is scanned from the boundary `at`.

@@ -1,5 +1,5 @@
 /* forked.c - after fork both processes have a whole heap: the child of a program with threads allocates and collects,
- * whatever the other threads were doing, and so does the parent. Holds fork.whole, cycle.forkable. */
+ * whatever the other threads were doing, and so does the parent. Holds fork.whole, forkgate.out. */
 #include "helpers.h"
 
 #include <pthread.h>

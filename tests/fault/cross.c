@@ -1,7 +1,7 @@
 /* cross.c - every pair of the things that may meet a stop of the world, at once, while a third thread stops it: filling
  * caches, large objects, gc_free of another thread's objects, threads that start, threads that end, fork, dlopen. A
  * deadlock ends in the alarm. Counts are bounded; nothing depends on time. Holds stop.all, stop.region, fork.whole,
- * cycle.forkable. */
+ * forkgate.out. */
 #include "../api/helpers.h"
 
 #include <dlfcn.h>
