@@ -4,6 +4,7 @@
  * Keeps:  .claim  the slots of all groups below groups_done have their alloc bit set, in alloc_cache or handed out,
  *                 but for those that the owner freed since (`again`)
  *         .owner  a span in a slot has that mcache as its owner
+ *         .pair   group_base and alloc_cache belong together whenever the base is not 0, also in the eyes of others
  * Below:  mcentral.   Above: api/malloc.c, world (flush). */
 #include "heap/mcache.h"
 
@@ -13,6 +14,15 @@
 
 struct mcache mcache_none;
 _Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
+
+/* The base is 0 while it and the cache do not belong together: mcache_slot_unused looks at them from other threads. */
+static void set_group(struct mcache_slot *sl, uintptr_t base, uint64_t unused)
+{
+    __atomic_store_n(&sl->group_base, 0, __ATOMIC_RELAXED);
+    atomic_thread_fence(memory_order_release);
+    __atomic_store_n(&sl->alloc_cache, unused, __ATOMIC_RELAXED);
+    __atomic_store_n(&sl->group_base, base, __ATOMIC_RELEASE);
+}
 
 /* Claim the next group of the slot's span that has a free slot. */
 static bool next_group(struct mcache_slot *sl)
@@ -24,8 +34,7 @@ static bool next_group(struct mcache_slot *sl)
             continue;
         bits_store(&s->alloc_bits[w], valid);
         s->groups_done = (uint32_t)w + 1;
-        sl->group_base = mspan_slot(s, w * WORD_BITS);
-        sl->alloc_cache = unused;
+        set_group(sl, mspan_slot(s, w * WORD_BITS), unused);
         return true;
     }
     s->groups_done = (uint32_t)mspan_words(s);
@@ -124,7 +133,7 @@ enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i)
         return MCACHE_FREED_TWICE;
     s->alloc_count--;
     if (i / WORD_BITS + 1 == s->groups_done) {
-        sl->alloc_cache |= bits_mask(i);
+        __atomic_store_n(&sl->alloc_cache, sl->alloc_cache | bits_mask(i), __ATOMIC_RELAXED);
         return MCACHE_FREED;
     }
     bits_clear(s->alloc_bits, i);
@@ -138,9 +147,13 @@ bool mcache_slot_unused(const struct mspan *s, size_t i)
     if (!c)
         return false;
     const struct mcache_slot *sl = &c->slots[s->spanclass_];
-    /* The owner may go on to another group meanwhile: the cache is the group's if the base says so before and after. */
-    uintptr_t before = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE);
+    uintptr_t group = mspan_slot(s, round_down(i, WORD_BITS));
+    /* The owner may go on to other groups meanwhile, and come back to this one: the cache is the group's if the base says
+     * so before and after, and at most one refill has begun. */
+    uint32_t refills = atomic_load_explicit(&c->refills, memory_order_acquire);
+    bool before = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE) == group;
     uint64_t cache = __atomic_load_n(&sl->alloc_cache, __ATOMIC_ACQUIRE);
-    uintptr_t base = __atomic_load_n(&sl->group_base, __ATOMIC_RELAXED);
-    return before == base && base == mspan_slot(s, round_down(i, WORD_BITS)) && (cache & bits_mask(i));
+    bool after = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE) == group;
+    return before && after && atomic_load_explicit(&c->refills, memory_order_relaxed) == refills &&
+           (cache & bits_mask(i));
 }

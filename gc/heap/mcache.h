@@ -40,7 +40,7 @@ static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
 {
     uint64_t cache = sl->alloc_cache;
     size_t i = (size_t)__builtin_ctzll(cache);
-    sl->alloc_cache = cache & (cache - 1);
+    __atomic_store_n(&sl->alloc_cache, cache & (cache - 1), __ATOMIC_RELAXED); /* mcache_slot_unused reads it */
     sl->exact |= size == sl->elemsize;
     return (void *)(sl->group_base + i * sl->elemsize);
 }

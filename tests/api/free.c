@@ -3,6 +3,7 @@
 #include "helpers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <semaphore.h>
 
 static uint64_t sys_bytes(void) { return read_stats(&(struct gc_memstats){0})->sys; }
@@ -261,6 +262,31 @@ static void *make_batch(void *unused)
     return unused;
 }
 
+enum { PASSERS = 3, PASSED = 256, PASS_ROUNDS = 10000 };
+static _Atomic(void *) passed[PASSED];
+
+/* Each puts an object in the place of one that another thread just took from its cache, and frees that. */
+static void *pass_on(void *unused)
+{
+    for (size_t round = 0; round < PASS_ROUNDS; round++)
+        for (size_t i = 0; i < PASSED; i++)
+            gc_free(atomic_exchange(&passed[(i * 7 + round) % PASSED], launder(gc_malloc(48))));
+    return unused;
+}
+
+/* mcache.pair: a live object of a group that its owner just finished is never taken for a slot not handed out. */
+START_TEST(fresh_from_other_caches)
+{
+    pthread_t t[PASSERS];
+    for (int i = 0; i < PASSERS; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, pass_on, NULL), 0);
+    for (int i = 0; i < PASSERS; i++)
+        pthread_join(t[i], NULL);
+    settle();
+    ck_assert_uint_le(heap_objects(), PASSED + 64);
+}
+END_TEST
+
 START_TEST(maker_has_ended)
 {
     uint64_t before = 0;
@@ -293,6 +319,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed_is_no_object);
     tcase_add_test(tc, other_thread);
     tcase_add_test(tc, other_thread_with_collections);
+    tcase_add_test(tc, fresh_from_other_caches);
     tcase_add_test(tc, maker_has_ended);
 }
 CHECK_MAIN("api/free", tests)
