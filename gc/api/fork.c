@@ -4,10 +4,9 @@
  * Keeps:  .whole  at the moment of the fork no thread is within a change of the heap that needs a lock
  * Below:  every floor.   Above: fork, through pthread_atfork.
  *
- * Prepare stops the world: then no thread is in a region, so no heap lock is held, and all can be taken. Then the
- * threads run on (they may hold malloc's lock, which fork itself takes next) until they need one of those locks. A
- * thread that is just claiming free slots in its own cache may leave them claimed and unused in the child: the child
- * flushes the caches of the threads it has not got, and its first sweep finds such slots.
+ * Prepare stops the world: then no thread is in a region, so no heap lock is held, and all can be taken. The caches of
+ * all threads are emptied. Then the threads run on (they may hold malloc's lock, which fork itself takes next) until they
+ * need one of those locks, which is before they can take a slot or a span: the child finds their caches as they were.
  *
  * Registered by the constructor, so our prepare runs after those of the program and our child handler before them. */
 #include "api/fork.h"
@@ -22,6 +21,7 @@
 #include "heap/pinned.h"
 #include "mark/markers.h"
 #include "os/os.h"
+#include "watch/events.h"
 #include "world/roots.h"
 #include "world/stop.h"
 
@@ -49,17 +49,22 @@ static void release_heap(void)
     pinned_fork_release();
 }
 
+static bool caches_empty; /* of the other threads, at the fork that is on. All the locks */
+
 /* A world that will not stop is no reason to wait for ever: the child is then as good as that of any program whose
  * threads held a lock, and the parent is not harmed. */
 static void prepare(void)
 {
     cycle_fork_acquire();
     bool stopped = world_stop(NULL, cycle_stop_wait_ns()).stopped;
-    if (!stopped)
+    if (stopped)
+        thread_flush_all();
+    else
         lock_acquire(&world_lock);
     acquire_heap();
     if (stopped)
         world_start_locked();
+    caches_empty = stopped;
 }
 
 static void in_parent(void)
@@ -73,7 +78,8 @@ static void in_child(void)
 {
     release_heap();
     stop_fork_child();
-    thread_fork_child();
+    thread_fork_child(caches_empty);
+    events_fork_child();
     sweeper_fork_child();
     markers_fork_child();
     world_unlock();

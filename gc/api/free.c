@@ -25,8 +25,7 @@ bool api_free_object(struct thread *t, const struct object *o)
 {
     struct mspan *s = o->span;
     if (mspan_is_large(s)) {
-        mcentral_free_large(s);
-        return true;
+        return mcentral_free_large(s);
     }
     /* Read first: once its last object is freed, the span may become another. */
     spanclass spc = s->spanclass_;

@@ -11,6 +11,7 @@
 #include "cycle/cycle.h"
 #include "cycle/sweeper.h"
 #include "heap/pageheap.h"
+#include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_real.h"
 #include "watch/events.h"
@@ -142,9 +143,9 @@ static void describe(void)
 {
     static const char *const levels[] = {"no", "cheap", "full"};
     snprintf(features, sizeof features,
-             "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=1 sweep=%s tls=%s "
+             "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=%u sweep=%s tls=%s "
              "reserve=%zuMiB",
-             gc_version(), levels[GC_CHECKS], os_arch_name(), os_name(), stop_signal(),
+             gc_version(), levels[GC_CHECKS], os_arch_name(), os_name(), stop_signal(), markers_wanted(),
              os_cpu_count() > 1 ? "background" : "lazy", os_tls_known() ? "all" : "stack", arena.max >> 20);
 }
 

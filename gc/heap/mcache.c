@@ -119,6 +119,14 @@ void mcache_flush(struct mcache *c)
     c->tiny_left = 0;
 }
 
+bool mcache_is_empty(const struct mcache *c)
+{
+    for (int spc = 0; spc < SPANCLASS_COUNT; spc++)
+        if (c->slots[spc].span || c->batches[spc].ready || c->batches[spc].spent)
+            return false;
+    return c->tiny_left == 0;
+}
+
 void mcache_count_free(struct mcache *c, spanclass spc)
 {
     bits_set(c->used, spc);

@@ -62,6 +62,9 @@ bool mcache_refill(struct mcache *c, spanclass spc);
 /* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */
 void mcache_flush(struct mcache *c);
 
+/* Whether it holds no span. */
+bool mcache_is_empty(const struct mcache *c);
+
 /* Count an object of the class, of whatever span, that gc_free let go. In a region. */
 void mcache_count_free(struct mcache *c, spanclass spc);
 

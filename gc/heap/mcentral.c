@@ -7,8 +7,8 @@
  *         .room      a span in a partial list has a slot to take: what makes it so only its next owner undoes (has_room)
  *         .inflight  a span is claimed, swept and put where it belongs in one region: none is in between while the
  *                    world is stopped                                                                (mspan_check)
- *         .fork      until a region's first lock of an mcentral is taken, nothing is changed: a child forked while the
- *                    thread waits there finds its cache as it was
+ *         .fork      an empty cache changes nothing before it has taken the lock of an mcentral: a child forked while
+ *                    the thread waits there finds the cache empty still                           (api/fork.c)
  * Below:  sweep, pageheap.   Above: mcache, large objects, gc_free, the sweeper.   See doc/design/heap.md */
 #include "heap/mcentral.h"
 
@@ -284,14 +284,30 @@ struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool nosca
     return s;
 }
 
-void mcentral_free_large(struct mspan *s)
+/* Who swept the span has put it into no list yet, or has given it to the page heap. */
+static bool wait_until_placed(struct mcentral *c, const struct mspan *s)
+{
+    while (s->list == LIST_NONE && still_in_use(s, c)) {
+        lock_release(&c->lock);
+        sched_yield();
+        lock_acquire(&c->lock);
+    }
+    return s->list != LIST_NONE;
+}
+
+bool mcentral_free_large(struct mspan *s)
 {
     struct mcentral *c = mcentral_of(s);
     lock_acquire(&c->lock);
-    remove_from_list(c, s);
+    bool placed = wait_until_placed(c, s);
+    if (placed)
+        remove_from_list(c, s);
     lock_release(&c->lock);
+    if (!placed)
+        return false;
     heap_live_sub(mspan_bytes(s));
     pageheap_free(s);
+    return true;
 }
 
 /* By now the span may be in a cache, gone, or something else: only what is in a list of c stays what it is. */

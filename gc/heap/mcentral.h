@@ -47,8 +47,8 @@ void mcentral_return_batch(struct mcentral *c, struct span_batch *b);
 /* A span of its own for one large object; NULL as above. */
 struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned);
 
-/* Give the pages of a large object back at once. The span is swept. */
-void mcentral_free_large(struct mspan *s);
+/* Give the pages of a large object back at once. The span is swept. False when another thread did so meanwhile. */
+bool mcentral_free_large(struct mspan *s);
 
 /* So many slots of a full span have been noted free that it is worth allocating from it again. */
 void mcentral_offer_freed(struct mspan *s);

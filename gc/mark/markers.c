@@ -26,6 +26,8 @@ static _Atomic uint32_t helped;
 
 void markers_init(uint32_t n) { wanted = n < MARKERS_MAX ? n : MARKERS_MAX; }
 
+uint32_t markers_wanted(void) { return wanted; }
+
 /* Jobs, while there are some, then what others have to give. `helper`: its CPU time is told with the counts. */
 static void take_part(struct marker *m, uint32_t session, bool helper)
 {

@@ -7,6 +7,7 @@
 /* At most n markers, the collecting thread included. Before the first cycle. */
 enum { MARKERS_MAX = 8 };
 void markers_init(uint32_t n);
+uint32_t markers_wanted(void);
 
 /* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
 struct mark_counts markers_mark(uint64_t expected);

@@ -55,6 +55,16 @@ gc_event_fn events_set(gc_event_fn fn, void *arg)
     return old;
 }
 
+/* Another thread was setting the pair: which handler counts is open, so none does. */
+void events_fork_child(void)
+{
+    uint32_t s = atomic_load_explicit(&seq, memory_order_relaxed);
+    if (s & 1) {
+        atomic_store_explicit(&handler, NULL, memory_order_relaxed);
+        atomic_store_explicit(&seq, s + 1, memory_order_release);
+    }
+}
+
 gc_event_fn events_get(void **arg)
 {
     void *a;

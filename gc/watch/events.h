@@ -11,4 +11,7 @@ gc_event_fn events_get(void **arg);
 /* Emit GC_SPAN_EVENT_HEAP_GROWN if the heap was mapped further since the last call. */
 void events_heap_growth(uint64_t mapped);
 
+/* After fork, in the child. */
+void events_fork_child(void);
+
 #endif

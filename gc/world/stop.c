@@ -6,6 +6,7 @@
  *         .all     a stop is complete when every thread asked has answered this epoch; the count of answers only
  *                  says when to look, since a thread may answer late a stop that was given up (all_answered)
  *         .region  a thread is never parked inside a region                          (stop_handler)
+ *         .still   a parked thread runs nothing of the program: all signals are blocked    (stop_init, park_at)
  *         .memory  all a thread wrote before it parked is seen by the collector, and the other way round on start:
  *                  the answer is a release that the stopper acquires; the epoch's change likewise
  * Below:  thread, os.   Above: cycle, memstats.   See doc/design/stopping.md
@@ -116,16 +117,20 @@ static void publish_boundary(struct thread *t, const struct boundary *at)
     }
 }
 
+/* No handler of the program runs on a parked thread: it could move a pointer from where the mark has not looked yet to
+ * where it has. */
 static void *park_at(uintptr_t p, uintptr_t unused, struct boundary *at)
 {
     (void)unused;
     struct thread *t = thread_self();
+    sigset_t old;
     int saved = errno;
+    os_block_signals(&old);
     atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
-    atomic_signal_fence(memory_order_seq_cst);
     publish_boundary(t, at);
     park(t);
     t->boundary = NULL;
+    os_restore_signals(&old);
     errno = saved;
     return (void *)p;
 }

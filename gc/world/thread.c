@@ -180,13 +180,15 @@ void thread_flush_all(void)
 uint64_t thread_lookups_of_the_dead(void) { return dead_lookups; }
 uint64_t thread_record_bytes(void) { return records.inuse; }
 
-void thread_fork_child(void)
+void thread_fork_child(bool caches_empty)
 {
     struct thread *self = thread_self();
     for (struct thread *t = thread_list, *next; t; t = next) {
         next = t->next;
-        if (t != self)
-            thread_forget_dead(t);
+        if (t == self)
+            continue;
+        CHECK(!caches_empty || mcache_is_empty(&t->mcache), "fork.whole");
+        thread_forget_dead(t);
     }
     if (self)
         self->tid = os_tid();

@@ -67,8 +67,9 @@ uint64_t thread_record_bytes(void);
 /* Pointers that threads which are no more had looked up. World lock. */
 uint64_t thread_lookups_of_the_dead(void);
 
-/* After fork, in the child: only the calling thread is left. */
-void thread_fork_child(void);
+/* After fork, in the child: only the calling thread is left. caches_empty: those of the others hold nothing, and what
+ * they were about to do with them they had not begun. */
+void thread_fork_child(bool caches_empty);
 
 void thread_fork_acquire(void);
 void thread_fork_release(void);

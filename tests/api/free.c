@@ -287,6 +287,29 @@ START_TEST(fresh_from_other_caches)
 }
 END_TEST
 
+/* Large objects are freed right after a collection, while the background sweeper is at their spans. */
+START_TEST(large_being_swept)
+{
+    enum { LARGE = 400, LARGE_ROUNDS = 200 };
+    static void *held[LARGE];
+    struct gc_memstats st;
+    for (int round = 0; round < LARGE_ROUNDS; round++) {
+        for (int i = 0; i < LARGE; i++)
+            held[i] = gc_malloc_noscan(40000);
+        uint64_t cycles = read_stats(&st)->num_gc;
+        do
+            for (int i = 0; i < 8; i++)
+                launder(gc_malloc_noscan(400000));
+        while (read_stats(&st)->num_gc == cycles);
+        for (int i = LARGE; i-- > 0;)
+            gc_free(held[i]);
+    }
+    memset(held, 0, sizeof held);
+    settle();
+    ck_assert_uint_le(heap_objects(), 64);
+}
+END_TEST
+
 START_TEST(maker_has_ended)
 {
     uint64_t before = 0;
@@ -320,6 +343,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, other_thread);
     tcase_add_test(tc, other_thread_with_collections);
     tcase_add_test(tc, fresh_from_other_caches);
+    tcase_add_test(tc, large_being_swept);
     tcase_add_test(tc, maker_has_ended);
 }
 CHECK_MAIN("api/free", tests)
