@@ -17,7 +17,7 @@ UNIT_LIBS = libspangc-nullos.la $(CHECK_LIBS)
 INSIDE_LIBS = libspangc-core.la $(CHECK_LIBS)
 API_LIBS = libspangc.la $(CHECK_LIBS)
 
-noinst_HEADERS += %D%/check_main.h %D%/api/helpers.h
+noinst_HEADERS += %D%/check_main.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
@@ -109,6 +109,8 @@ api_tests += %D%/api/tls
 %C%_api_tls_LDADD = $(API_LIBS)
 api_tests += %D%/api/held
 %C%_api_held_LDADD = $(API_LIBS)
+api_tests += %D%/api/images
+%C%_api_images_LDADD = %D%/api/libplace-linked.la $(API_LIBS)
 api_tests += %D%/api/memstats
 %C%_api_memstats_LDADD = $(API_LIBS)
 api_tests += %D%/api/oom
@@ -125,6 +127,19 @@ api_tests += %D%/api/tiny
 %C%_api_tiny_LDADD = $(API_LIBS)
 api_tests += %D%/api/together
 %C%_api_together_LDADD = $(API_LIBS)
+
+# Libraries that images.c is linked with, and that it opens.
+if HAVE_CHECK
+check_LTLIBRARIES += %D%/api/libplace-linked.la %D%/api/place.la %D%/api/place_ie.la
+endif
+%C%_api_libplace_linked_la_SOURCES = %D%/api/place_lib.c
+%C%_api_libplace_linked_la_CPPFLAGS = $(AM_CPPFLAGS) -DPLACE_FUNCTION=place_of_linked
+%C%_api_libplace_linked_la_LDFLAGS = $(GC_LDFLAGS) -avoid-version -rpath /nowhere
+%C%_api_place_la_SOURCES = %D%/api/place_lib.c
+%C%_api_place_la_LDFLAGS = $(GC_LDFLAGS) -module -avoid-version -rpath /nowhere
+%C%_api_place_ie_la_SOURCES = %D%/api/place_lib.c
+%C%_api_place_ie_la_CPPFLAGS = $(AM_CPPFLAGS) -DPLACE_INITIAL_EXEC
+%C%_api_place_ie_la_LDFLAGS = $(GC_LDFLAGS) -module -avoid-version -rpath /nowhere
 
 # ---- sim: the pacer against simulated programs
 sim_tests =

@@ -21,6 +21,7 @@ static struct {
     struct root_job *at;
     size_t n, bytes;
     bool failed;
+    bool stacks; /* are scanned */
     uint32_t lost;
 } jobs;
 
@@ -142,10 +143,10 @@ static void add_stack(const struct thread *t, uintptr_t sp, struct os_range othe
     add_resident_stack(t);
 }
 
-/* What lies in the stack's mapping is scanned as stack, up to its end. */
+/* What lies in the stack's mapping is scanned as stack, up to its end, if stacks are. */
 static void add_tls(const struct thread *t, struct os_range r)
 {
-    bool own = r.lo >= t->stack_lo && r.hi <= t->stack_hi;
+    bool own = jobs.stacks && r.lo >= t->stack_lo && r.hi <= t->stack_hi;
     if (r.lo < r.hi && !own && all_mapped(r.lo, r.hi))
         add_thread_range(t, ROOT_TLS, r.lo, r.hi);
 }
@@ -166,7 +167,7 @@ static void add_tls_of_all(void)
     for (struct thread *t = thread_list; t; t = t->next) {
         if (t->internal)
             continue;
-        if (t->main)
+        if (t->main || !jobs.stacks)
             add_tls(t, os_tls_static(t->self));
         os_each_specific(t->self, add_specific, t);
     }
@@ -206,11 +207,13 @@ bool rootjobs_build(bool stacks)
     jobs.n = 0;
     jobs.failed = false;
     jobs.lost = 0;
+    /* Thread-local variables that are not known otherwise lie in the stacks' mappings. */
+    jobs.stacks = stacks || !os_tls_known();
     os_each_segment(add_segment, NULL);
     add_registered();
     mcentral_each_pinned(add_pinned, NULL);
     add_tls_of_all();
-    if (stacks)
+    if (jobs.stacks)
         add_threads();
     return !jobs.failed;
 }
