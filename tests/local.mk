@@ -17,7 +17,8 @@ UNIT_LIBS = libspangc-nullos.la $(CHECK_LIBS)
 INSIDE_LIBS = libspangc-core.la $(CHECK_LIBS)
 API_LIBS = libspangc.la $(CHECK_LIBS)
 
-noinst_HEADERS += %D%/check_main.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h
+noinst_HEADERS += %D%/check_main.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h \
+	%D%/api/registers.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
@@ -109,6 +110,8 @@ api_tests += %D%/api/tls
 %C%_api_tls_LDADD = $(API_LIBS)
 api_tests += %D%/api/held
 %C%_api_held_LDADD = $(API_LIBS)
+api_tests += %D%/api/handlers
+%C%_api_handlers_LDADD = $(API_LIBS)
 api_tests += %D%/api/images
 %C%_api_images_LDADD = %D%/api/libplace-linked.la $(API_LIBS)
 api_tests += %D%/api/interrupted

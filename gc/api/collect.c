@@ -5,6 +5,7 @@
 #include "api/api.h"
 #include "cycle/cycle.h"
 #include "heap/pageheap.h"
+#include "os/os.h"
 #include "watch/events.h"
 
 #include <errno.h>
@@ -57,14 +58,23 @@ static NOINLINE void clear_below(uintptr_t end)
     __asm__ volatile("" : : "r"(piece) : "memory");
 }
 
+/* Where the stack that the thread runs on ends below; `here` if it is not known. An alternate signal stack may lie
+ * within the thread's own, with frames in use below it. */
+static uintptr_t stack_end(const struct thread *t, uintptr_t here)
+{
+    struct os_range alt = os_own_altstack();
+    if (here >= alt.lo && here < alt.hi)
+        return alt.lo;
+    return here >= t->stack_lo && here < t->stack_hi ? t->stack_lo : here;
+}
+
 void gc_clear_stack(size_t bytes)
 {
     enum { MARGIN = 16 * 1024 }; /* for the frames of this call and of a signal handler */
     const struct thread *t = api_thread();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (!t || here < t->stack_lo || here >= t->stack_hi)
-        return;
-    size_t room = here - t->stack_lo > MARGIN ? here - t->stack_lo - MARGIN : 0;
+    size_t room = t ? here - stack_end(t, here) : 0;
+    room = room > MARGIN ? room - MARGIN : 0;
     if (bytes > room)
         bytes = room;
     if (bytes > 0)

@@ -2,6 +2,7 @@
  * vector and mask, whole, and each word of the red zone below its stack pointer, is the only place of an object.
  * Holds rootjobs.all, os_cpu.xsave. */
 #include "places.h"
+#include "registers.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -9,100 +10,10 @@
 
 #if defined __x86_64__
 
-enum {
-    GENERAL = 15, /* all but the stack pointer */
-    MMX = 8,
-    RED_ZONE = 16,
-    FIXED = GENERAL + MMX + RED_ZONE,
-    XMM = 16 * 2,
-    YMM = 16 * 4,
-    MASK = 7, /* k0 too is saved, but is not loaded as others are */
-    ZMM = 32 * 8
-};
-
-/* Where the registers come from: malloc memory, which is not scanned. */
-void **spin_table;
-void (*spin_load)(void **table);
-volatile int spin_state;
-
-/* Loads everything from spin_table, the vectors by spin_load, stores 1 to spin_state and spins until it is 2. */
-void spin_with_registers(void);
-__asm__(".text\n"
-        ".type spin_with_registers, @function\n"
-        "spin_with_registers:\n"
-        "    pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
-        "    subq $8, %rsp\n"
-        "    movq spin_table(%rip), %rdi\n"
-        "    leaq 8*39(%rdi), %rdi\n"
-        "    call *spin_load(%rip)\n"
-        "    movq spin_table(%rip), %rdi\n"
-        /* the red zone, by way of one register */
-        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-        "    movq 8*(23+\\i)(%rdi), %rax\n"
-        "    movq %rax, -8-8*\\i(%rsp)\n"
-        ".endr\n"
-        ".irp i, 0,1,2,3,4,5,6,7\n"
-        "    movq 8*(15+\\i)(%rdi), %mm\\i\n"
-        ".endr\n"
-        "    movq 8*0(%rdi), %rax\n"
-        "    movq 8*1(%rdi), %rbx\n"
-        "    movq 8*2(%rdi), %rcx\n"
-        "    movq 8*3(%rdi), %rdx\n"
-        "    movq 8*4(%rdi), %rsi\n"
-        "    movq 8*5(%rdi), %rbp\n"
-        "    movq 8*6(%rdi), %r8\n"
-        "    movq 8*7(%rdi), %r9\n"
-        "    movq 8*8(%rdi), %r10\n"
-        "    movq 8*9(%rdi), %r11\n"
-        "    movq 8*10(%rdi), %r12\n"
-        "    movq 8*11(%rdi), %r13\n"
-        "    movq 8*12(%rdi), %r14\n"
-        "    movq 8*13(%rdi), %r15\n"
-        "    movq 8*14(%rdi), %rdi\n"
-        "    movl $1, spin_state(%rip)\n"
-        "1:  pause\n"
-        "    cmpl $2, spin_state(%rip)\n"
-        "    jne 1b\n"
-        "    emms\n"
-        "    addq $8, %rsp\n"
-        "    popq %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx\n"
-        "    ret\n"
-        ".size spin_with_registers, .-spin_with_registers\n"
-
-        ".type load_xmm, @function\n"
-        "load_xmm:\n"
-        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-        "    movdqu 16*\\i(%rdi), %xmm\\i\n"
-        ".endr\n"
-        "    ret\n"
-        ".size load_xmm, .-load_xmm\n"
-
-        ".type load_ymm, @function\n"
-        "load_ymm:\n"
-        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-        "    vmovdqu 32*\\i(%rdi), %ymm\\i\n"
-        ".endr\n"
-        "    ret\n"
-        ".size load_ymm, .-load_ymm\n"
-
-        ".type load_zmm, @function\n"
-        "load_zmm:\n"
-        ".irp i, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
-        "    vmovdqu64 64*\\i(%rdi), %zmm\\i\n"
-        ".endr\n"
-        ".irp i, 1,2,3,4,5,6,7\n"
-        "    kmovq 64*32+8*(\\i-1)(%rdi), %k\\i\n"
-        ".endr\n"
-        "    ret\n"
-        ".size load_zmm, .-load_zmm\n");
-void load_xmm(void **table);
-void load_ymm(void **table);
-void load_zmm(void **table);
-
 static void *spin_twice(void *unused)
 {
     spin_with_registers();
-    memset(spin_table, 0, HELD_MAX * sizeof *spin_table);
+    memset(registers_table, 0, HELD_MAX * sizeof *registers_table);
     spin_with_registers();
     return unused;
 }
@@ -119,9 +30,9 @@ static void spin_and_check(void (*load)(void **), size_t vectors, size_t offset)
     pthread_t t;
     size_t n = FIXED + vectors;
     held_make(n, offset);
-    spin_table = calloc(HELD_MAX, sizeof *spin_table);
-    held_put((void *volatile *)spin_table, 0, n);
-    spin_load = load;
+    registers_table = calloc(HELD_MAX, sizeof *registers_table);
+    held_put((void *volatile *)registers_table, 0, n);
+    registers_load = load;
     spin_state = 0;
     ck_assert_int_eq(pthread_create(&t, NULL, spin_twice, NULL), 0);
     wait_until_it_spins();
@@ -133,7 +44,7 @@ static void spin_and_check(void (*load)(void **), size_t vectors, size_t offset)
     held_must_go();
     spin_state = 2;
     pthread_join(t, NULL);
-    free(spin_table);
+    free(registers_table);
 }
 
 /* Rounds enough that the objects which must go are more than 1,000. */

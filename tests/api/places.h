@@ -100,4 +100,15 @@ static NOINLINE void held_must_go(void)
     gc_enable();
 }
 
+/* All of the above for places that lie side by side. */
+static NOINLINE void holds_then_not(void *volatile *place, size_t n, size_t offset)
+{
+    held_make(n, offset);
+    held_put(place, 0, n);
+    held_shake();
+    held_check();
+    held_clear(place, n);
+    held_must_go();
+}
+
 #endif
