@@ -161,12 +161,11 @@ static NOINLINE void held_without_stacks(place_fn fn)
     held_make(places, 0);
     sem_post(&clear);
     wait_for(&filled);
-    gc_enable();
+    held_collections(true);
     for (int i = 0; i < 2; i++) {
         gc_collect_without_stacks();
         churn(HELD_SIZE, 3 * places);
     }
-    gc_disable();
     held_check();
     sem_post(&clear);
     wait_for(&cleared);

@@ -19,12 +19,20 @@ enum { HELD_SIZE = 64, HELD_MAX = 2000 };
 static struct {
     uintptr_t *hidden; /* malloc memory, and complements besides */
     size_t n, offset;
+    bool disabled; /* collections are, by these functions */
 } held;
+
+static inline void held_collections(bool on)
+{
+    if (on == held.disabled)
+        (void)(on ? gc_enable() : gc_disable());
+    held.disabled = !on;
+}
 
 /* Pointers to `offset` bytes behind the starts are what the place gets. */
 static NOINLINE void held_make(size_t n, size_t offset)
 {
-    gc_disable();
+    held_collections(false);
     free(held.hidden);
     held.hidden = malloc(n * sizeof *held.hidden);
     held.n = n;
@@ -53,12 +61,12 @@ static NOINLINE void held_clear(void *volatile *place, size_t n)
 
 static NOINLINE void held_shake(void)
 {
-    gc_enable();
+    held_collections(true);
     for (int i = 0; i < 2; i++) {
         settle();
         churn(HELD_SIZE, 3 * held.n);
     }
-    gc_disable();
+    held_collections(false);
 }
 
 static NOINLINE void held_check(void)
@@ -82,11 +90,11 @@ static NOINLINE bool held_intact(size_t i)
 static NOINLINE size_t held_left(void)
 {
     size_t n = 0;
-    gc_enable();
+    held_collections(true);
     settle();
     for (size_t i = 0; i < held.n; i++)
         n += held_intact(i);
-    gc_disable();
+    held_collections(false);
     return n;
 }
 
@@ -97,7 +105,7 @@ static NOINLINE void held_must_go(void)
     size_t left = held_left();
     if (left > held.n / 20 + 6)
         ck_abort_msg("%zu of %zu objects are left", left, held.n);
-    gc_enable();
+    held_collections(true);
 }
 
 /* All of the above for places that lie side by side. */

@@ -34,7 +34,7 @@ void load_zmm(void **table);
 #define REGISTERS_FUNCTION(name, then)                                                                                 \
     ".text\n.type " name ", @function\n" name ":\n"                                                                    \
     "    pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"                                     \
-    "    subq $8, %rsp\n"                                                                                              \
+    "    pushq $0\n"                                                                                                   \
     "    movq registers_table(%rip), %rdi\n"                                                                           \
     "    leaq 8*39(%rdi), %rdi\n"                                                                                      \
     "    call *registers_load(%rip)\n"                                                                                 \
