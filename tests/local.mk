@@ -191,6 +191,7 @@ fuzz_tests += %D%/fuzz/replay
 
 # ---- meta: the shape of the tree and of what is installed
 meta_tests = \
+	%D%/api/callee-saved.sh \
 	%D%/meta/docs.sh \
 	%D%/meta/format.sh \
 	%D%/meta/header.sh \
@@ -201,7 +202,7 @@ meta_tests = \
 	%D%/meta/sizeclass.sh \
 	%D%/meta/symbols.sh
 
-EXTRA_DIST += $(meta_tests) %D%/meta/no-check.sh
+EXTRA_DIST += $(meta_tests) %D%/meta/no-check.sh %D%/api/callee_saved.c
 TESTS += $(meta_tests)
 if HAVE_CHECK
 tap_tests = $(unit_tests) $(api_tests) $(sim_tests) $(fault_tests) $(fuzz_tests) $(stress_tests)
