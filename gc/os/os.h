@@ -51,7 +51,12 @@ enum os_sent os_signal_thread(int tid, int sig, void *value);
 /* Whether a thread of this process still exists. */
 bool os_thread_alive(int tid);
 
-/* Block every signal of the calling thread; the old mask goes to *old. Not through the program's wrappers. */
+/* Every signal there is, also those that the C library keeps for itself (cancellation, set*id) and sigfillset leaves
+ * out: a thread that is cancelled in a blocking call would run its cleanup in a stopped world. */
+void os_fill_signals(sigset_t *set);
+
+/* Block all of them in the calling thread; the old mask goes to *old. Not through the program's wrappers. The second
+ * leaves one open, and the C library's own, for a thread that stays. */
 void os_block_signals(sigset_t *old);
 void os_block_signals_but(int sig, sigset_t *old);
 void os_restore_signals(const sigset_t *old);

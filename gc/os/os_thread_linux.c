@@ -80,10 +80,12 @@ static void block(const sigset_t *set, sigset_t *old)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, set, old, KERNEL_SIGSET);
 }
 
+void os_fill_signals(sigset_t *set) { memset(set, 0xff, sizeof *set); }
+
 void os_block_signals(sigset_t *old)
 {
     sigset_t all;
-    sigfillset(&all);
+    os_fill_signals(&all);
     block(&all, old);
 }
 

@@ -6,7 +6,8 @@
  *         .all     a stop is complete when every thread asked has answered this epoch; the count of answers only
  *                  says when to look, since a thread may answer late a stop that was given up (all_answered)
  *         .region  a thread is never parked inside a region                          (stop_handler)
- *         .still   a parked thread runs nothing of the program: all signals are blocked    (stop_init, park_at)
+ *         .still   a parked thread runs nothing of the program: every signal is blocked, the C
+ *                  library's own too, so that it is not cancelled either                 (stop_init, park_at)
  *         .memory  all a thread wrote before it parked is seen by the collector, and the other way round on start:
  *                  the answer is a release that the stopper acquires; the epoch's change likewise
  * Below:  thread, os.   Above: cycle, memstats.   See doc/design/stopping.md
@@ -95,7 +96,7 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
 void stop_init(uint32_t ncpus)
 {
     struct sigaction sa = {.sa_sigaction = stop_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
-    sigfillset(&sa.sa_mask);
+    os_fill_signals(&sa.sa_mask);
     stop_sig = os_take_signal();
     cpus = ncpus;
     sigaction(stop_sig, &sa, NULL);
