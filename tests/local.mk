@@ -130,6 +130,8 @@ api_tests += %D%/api/roots
 %C%_api_roots_LDADD = $(API_LIBS)
 api_tests += %D%/api/settings
 %C%_api_settings_LDADD = $(API_LIBS)
+api_tests += %D%/api/spawned
+%C%_api_spawned_LDADD = $(API_LIBS)
 api_tests += %D%/api/threads
 %C%_api_threads_LDADD = $(API_LIBS)
 api_tests += %D%/api/tiny
@@ -174,6 +176,8 @@ fault_tests += %D%/fault/corners
 %C%_fault_corners_LDADD = $(API_LIBS)
 fault_tests += %D%/fault/cross
 %C%_fault_cross_LDADD = $(API_LIBS)
+fault_tests += %D%/fault/middle
+%C%_fault_middle_LDADD = $(API_LIBS)
 
 # ---- stress: `make check-stress SECONDS=60` runs each for so long. They read STRESS_SECONDS and STRESS_SEED with
 # check_env and print the seed. In `make check` the seconds are 0, which means one round: a count, no time.
