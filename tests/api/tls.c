@@ -75,6 +75,24 @@ static void *specific(void *unused)
     return unused;
 }
 
+/* Over rounds: more than 1,000 values in all, half of them of keys above 31. */
+static void *freed_values(void *unused)
+{
+    uint64_t freed = 0;
+    enum { ROUNDS = 16 };
+    for (int round = 0; round < ROUNDS; round++) {
+        set_keys();
+        shake();
+        uint64_t before = heap_objects();
+        for (size_t i = 0; i < KEYS; i++)
+            pthread_setspecific(keys[i], NULL);
+        settle();
+        freed += before - heap_objects();
+    }
+    ck_assert_uint_ge(freed, ROUNDS * KEYS * 9 / 10);
+    return unused;
+}
+
 static void in_another_thread(void *(*fn)(void *))
 {
     pthread_t t;
@@ -113,6 +131,20 @@ START_TEST(values_of_a_thread)
 }
 END_TEST
 
+START_TEST(freed_values_of_main)
+{
+    make_keys();
+    freed_values(NULL);
+}
+END_TEST
+
+START_TEST(freed_values_of_a_thread)
+{
+    make_keys();
+    in_another_thread(freed_values);
+}
+END_TEST
+
 /* The collecting thread is not the one whose variables are asked about. */
 static pthread_barrier_t meet;
 
@@ -128,17 +160,31 @@ static void *wait_with_variables(void *unused)
     return unused;
 }
 
-START_TEST(of_a_waiting_thread)
+static void held_by_a_waiting_thread(void (*collect)(void))
 {
     pthread_t t;
     make_keys();
     pthread_barrier_init(&meet, NULL, 2);
     ck_assert_int_eq(pthread_create(&t, NULL, wait_with_variables, NULL), 0);
     pthread_barrier_wait(&meet);
-    shake();
+    collect();
     pthread_barrier_wait(&meet);
     ck_assert_int_eq(pthread_join(t, NULL), 0);
 }
+
+START_TEST(of_a_waiting_thread) { held_by_a_waiting_thread(shake); }
+END_TEST
+
+/* What the caller vouches for is stacks and registers, not these. */
+static void shake_without_stacks(void)
+{
+    for (int i = 0; i < 2; i++) {
+        gc_collect_without_stacks();
+        churn(SIZE, 4 * N);
+    }
+}
+
+START_TEST(without_stacks) { held_by_a_waiting_thread(shake_without_stacks); }
 END_TEST
 
 static void tests(TCase *tc)
@@ -150,6 +196,9 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed_of_a_thread);
     tcase_add_test(tc, values_of_main);
     tcase_add_test(tc, values_of_a_thread);
+    tcase_add_test(tc, freed_values_of_main);
+    tcase_add_test(tc, freed_values_of_a_thread);
     tcase_add_test(tc, of_a_waiting_thread);
+    tcase_add_test(tc, without_stacks);
 }
 CHECK_MAIN("api/tls", tests)

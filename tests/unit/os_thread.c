@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,6 +167,10 @@ START_TEST(block_all)
     handle(sig);
     handle(SIGUSR1);
     os_block_signals(&old);
+    /* The kernel's view: sigfillset would leave out those of the C library. */
+    uint64_t mask = 0;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    ck_assert_uint_eq(~mask, UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1));
     os_signal_thread(os_tid(), sig, NULL);
     raise(SIGUSR1);
     ck_assert_int_eq(handled, 0);
