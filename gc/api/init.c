@@ -146,7 +146,7 @@ static void describe(void)
              "version=%s checks=%s arch=%s os=%s stop=signal:%d mark=stop-the-world markers=%u sweep=%s tls=%s "
              "reserve=%zuMiB",
              gc_version(), levels[GC_CHECKS], os_arch_name(), os_name(), stop_signal(), markers_wanted(),
-             os_cpu_count() > 1 ? "background" : "lazy", os_tls_known() ? "all" : "stack", arena.max >> 20);
+             sweeper_enabled() ? "background" : "lazy", os_tls_known() ? "all" : "stack", arena.max >> 20);
 }
 
 const char *gc_features(void)

@@ -20,6 +20,7 @@ static _Atomic bool started;
 static _Atomic uint32_t work; /* futex: rises with each mark that gives work */
 
 void sweeper_enable(bool on) { enabled = on; }
+bool sweeper_enabled(void) { return enabled; }
 
 static bool sweep_some(struct mcache *c, int n)
 {

@@ -6,6 +6,7 @@
 
 /* Let the background thread be started when there is reason to. */
 void sweeper_enable(bool on);
+bool sweeper_enabled(void);
 
 /* A mark ended and left `live` bytes: wake the background thread if the heap is large enough for it to pay, starting it
  * the first time. No lock held, not in a region. */
