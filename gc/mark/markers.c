@@ -12,11 +12,15 @@
 #include "mark/rootjobs.h"
 #include "os/os.h"
 #include "world/region.h"
+#include "world/roots.h"
 #include "world/stop.h"
 #include "world/worker.h"
 
 enum { LEAST = 4 << 20 }; /* live bytes a helper: marking fewer takes about as long as waking it up */
 
+/* The collecting thread's; cycle lock. Not on its stack: where it collects on an alternate stack that lies within its
+ * own, all of the own one is scanned. */
+static struct marker leader;
 static uint32_t wanted = 1; /* markers; written once */
 static uint64_t least = LEAST;
 static _Atomic bool started;
@@ -24,7 +28,12 @@ static _Atomic size_t next_job;
 static _Atomic uint32_t calls; /* futex: rises with each mark that wants helpers */
 static _Atomic uint32_t helped;
 
-void markers_init(uint32_t n) { wanted = n < MARKERS_MAX ? n : MARKERS_MAX; }
+/* The words in flight would be found as roots. */
+void markers_init(uint32_t n)
+{
+    roots_add(ROOTS_EXCLUDED, (uintptr_t)&leader, (uintptr_t)(&leader + 1));
+    wanted = n < MARKERS_MAX ? n : MARKERS_MAX;
+}
 
 uint32_t markers_wanted(void) { return wanted; }
 
@@ -96,16 +105,15 @@ static struct mark_counts mark_together(struct marker *m, uint32_t helpers)
 
 struct mark_counts markers_mark(uint64_t expected)
 {
-    struct marker m; /* below the boundary: its words are no roots */
     uint64_t most = atomic_load_explicit(&started, memory_order_acquire) ? wanted - 1 : 0;
     uint64_t helpers = least && expected / least < most ? expected / least : most;
-    struct mark_counts all = helpers > 0 ? mark_together(&m, (uint32_t)helpers) : mark_alone(&m);
+    struct mark_counts all = helpers > 0 ? mark_together(&leader, (uint32_t)helpers) : mark_alone(&leader);
     if (all.overflowed) {
-        marker_init(&m, false);
-        mark_rescan(&m);
-        workstack_finish(&m.stack);
-        all.marked_bytes += m.counts.marked_bytes;
-        all.scanned_bytes += m.counts.scanned_bytes;
+        marker_init(&leader, false);
+        mark_rescan(&leader);
+        workstack_finish(&leader.stack);
+        all.marked_bytes += leader.counts.marked_bytes;
+        all.scanned_bytes += leader.counts.scanned_bytes;
     }
     return all;
 }
