@@ -118,7 +118,8 @@ static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo,
     }
 }
 
-void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
+/* Inlined code is as instrumented as the function that it is in. */
+NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
 {
     if (m->shared)
         root_words(m, lo, hi, past, true);
@@ -126,7 +127,7 @@ void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
         root_words(m, lo, hi, past, false);
 }
 
-void mark_object(struct marker *m, struct ref r) { mark_ref(m, r, m->shared); }
+NO_SANITIZE void mark_object(struct marker *m, struct ref r) { mark_ref(m, r, m->shared); }
 
 static NOINLINE void give_some(struct marker *m)
 {
@@ -159,11 +160,11 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
     }
 }
 
-static void drain_alone(struct marker *m) { drain(m, false); }
-static void drain_shared(struct marker *m) { drain(m, true); }
+static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false); }
+static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true); }
 
 /* The stack could not grow: some marked object was dropped unscanned. Scan every marked one of the span again. */
-static void rescan_span(struct mspan *s, void *arg)
+static NO_SANITIZE void rescan_span(struct mspan *s, void *arg)
 {
     struct marker *m = arg;
     if (mspan_state_of(s) != MSPAN_INUSE || s->scan == SCAN_NONE)

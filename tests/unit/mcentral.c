@@ -156,7 +156,7 @@ START_TEST(in_batches)
         mark(s[i], 0, (size_t)i);
     end_mark(SPANS * (SPANS - 1) / 2 * SIZE);
     static const int sizes[] = {1, 2, 4, 8, 5};
-    for (int i = 0, all = 0; i < 5; all += sizes[i++]) {
+    for (int i = 0; i < 5; i++) {
         struct mspan *first = take_from(central(SMALL));
         int n = 1;
         for (const struct mspan *at = b->ready; at; at = at->next, n++)
