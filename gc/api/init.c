@@ -152,7 +152,9 @@ static void describe(void)
 const char *gc_features(void)
 {
     static pthread_once_t described = PTHREAD_ONCE_INIT;
+    int saved = errno; /* the number of CPUs is read from files that may not be there */
     api_thread();
     pthread_once(&described, describe);
+    errno = saved;
     return features;
 }
