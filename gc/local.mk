@@ -53,6 +53,8 @@ GC_SOURCES = \
 	%D%/heap/treap.c \
 	%D%/heap/treap.h \
 	%D%/world/boundary.h \
+	%D%/world/flight.c \
+	%D%/world/flight.h \
 	%D%/world/region.h \
 	%D%/world/roots.c \
 	%D%/world/roots.h \
@@ -107,7 +109,8 @@ GC_SOURCES = \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \
-	%D%/api/wrap.c
+	%D%/api/wrap_masks.c \
+	%D%/api/wrap_threads.c
 
 # What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
 if ARCH_X86_64

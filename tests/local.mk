@@ -68,6 +68,8 @@ unit_tests += %D%/unit/workbuf
 %C%_unit_workbuf_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/refusals
 %C%_unit_refusals_LDADD = $(UNIT_LIBS)
+unit_tests += %D%/unit/flight
+%C%_unit_flight_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/os_mem_null
 %C%_unit_os_mem_null_LDADD = $(UNIT_LIBS)
 # ... and what only the real one has.
@@ -124,6 +126,8 @@ api_tests += %D%/api/oom
 %C%_api_oom_LDADD = $(API_LIBS)
 api_tests += %D%/api/realloc
 %C%_api_realloc_LDADD = $(API_LIBS)
+api_tests += %D%/api/results
+%C%_api_results_LDADD = %D%/api/libmaker.la $(API_LIBS)
 api_tests += %D%/api/roots
 %C%_api_roots_LDADD = $(API_LIBS)
 api_tests += %D%/api/settings
@@ -149,6 +153,14 @@ endif
 %C%_api_place_ie_la_SOURCES = %D%/api/place_lib.c
 %C%_api_place_ie_la_CPPFLAGS = $(AM_CPPFLAGS) -DPLACE_INITIAL_EXEC
 %C%_api_place_ie_la_LDFLAGS = $(GC_LDFLAGS) -module -avoid-version -rpath /nowhere
+
+# A library that results.c lets make threads.
+if HAVE_CHECK
+check_LTLIBRARIES += %D%/api/libmaker.la
+endif
+%C%_api_libmaker_la_SOURCES = %D%/api/maker_lib.c
+%C%_api_libmaker_la_LDFLAGS = $(GC_LDFLAGS) -avoid-version -rpath /nowhere
+noinst_HEADERS += %D%/api/maker_lib.h
 
 # ---- sim: the pacer against simulated programs
 sim_tests =

@@ -45,6 +45,10 @@ bool api_find(struct thread *t, const void *p, struct object *o);
 /* Report a pointer that `call` cannot take, with what it points into, and abort. */
 _Noreturn void api_bad_pointer(const char *call, const void *p);
 
+/* Free records of threads in flight, linked by next. Not in a region. */
+struct flight;
+void api_free_flights(struct flight *f);
+
 /* gc_free of an object that api_find gave. In a region. False: it was freed before. */
 bool api_free_object(struct thread *t, const struct object *o);
 

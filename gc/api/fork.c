@@ -22,6 +22,7 @@
 #include "mark/markers.h"
 #include "os/os.h"
 #include "watch/events.h"
+#include "world/flight.h"
 #include "world/roots.h"
 #include "world/stop.h"
 
@@ -31,6 +32,7 @@ static void acquire_heap(void)
 {
     pinned_fork_acquire();
     roots_fork_acquire();
+    flight_fork_acquire();
     mcentral_fork_acquire();
     pageheap_fork_acquire();
     gcbits_fork_acquire();
@@ -45,6 +47,7 @@ static void release_heap(void)
     gcbits_fork_release();
     pageheap_fork_release();
     mcentral_fork_release();
+    flight_fork_release();
     roots_fork_release();
     pinned_fork_release();
 }
@@ -82,8 +85,10 @@ static void in_child(void)
     events_fork_child();
     sweeper_fork_child();
     markers_fork_child();
+    struct flight *others = flight_fork_child(pthread_self());
     world_unlock();
     cycle_fork_child();
+    api_free_flights(others);
 }
 
 void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }

@@ -1,7 +1,7 @@
 /* os_real.c - what stands behind the wrapped names.
  * Owns:   the addresses found. Locks: none: finding one twice gives the same.
  * Keeps:  .static  nothing here calls dlsym in the archive, where it crashes a fully static program
- * Below:  the C library.   Above: api/wrap.c, threads of our own. */
+ * Below:  the C library.   Above: api/wrap_*.c, threads of our own. */
 #include "os/os_real.h"
 
 #include "base/report.h"
@@ -31,6 +31,15 @@ static void *find(const char *name, void *_Atomic *found)
 #else
 
 int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+void __real_pthread_exit(void *result);
+int __real_pthread_join(pthread_t id, void **result);
+int __real_pthread_tryjoin_np(pthread_t id, void **result);
+int __real_pthread_timedjoin_np(pthread_t id, void **result, const struct timespec *until);
+int __real_pthread_clockjoin_np(pthread_t id, void **result, clockid_t clock, const struct timespec *until);
+int __real_pthread_detach(pthread_t id);
+int __real_thrd_create(thrd_t *id, thrd_start_t fn, void *arg);
+int __real_thrd_join(thrd_t id, int *result);
+int __real_thrd_detach(thrd_t id);
 int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int __real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 
@@ -43,6 +52,43 @@ int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn
     return REAL(pthread_create, int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))(id, attr, fn,
                                                                                                          arg);
 }
+
+void os_real_pthread_exit(void *result)
+{
+    REAL(pthread_exit, void (*)(void *))(result);
+    __builtin_unreachable();
+}
+
+int os_real_pthread_join(pthread_t id, void **result)
+{
+    return REAL(pthread_join, int (*)(pthread_t, void **))(id, result);
+}
+
+int os_real_pthread_tryjoin_np(pthread_t id, void **result)
+{
+    return REAL(pthread_tryjoin_np, int (*)(pthread_t, void **))(id, result);
+}
+
+int os_real_pthread_timedjoin_np(pthread_t id, void **result, const struct timespec *until)
+{
+    return REAL(pthread_timedjoin_np, int (*)(pthread_t, void **, const struct timespec *))(id, result, until);
+}
+
+int os_real_pthread_clockjoin_np(pthread_t id, void **result, clockid_t clock, const struct timespec *until)
+{
+    return REAL(pthread_clockjoin_np, int (*)(pthread_t, void **, clockid_t, const struct timespec *))(id, result,
+                                                                                                       clock, until);
+}
+
+int os_real_pthread_detach(pthread_t id) { return REAL(pthread_detach, int (*)(pthread_t))(id); }
+
+int os_real_thrd_create(thrd_t *id, thrd_start_t fn, void *arg)
+{
+    return REAL(thrd_create, int (*)(thrd_t *, thrd_start_t, void *))(id, fn, arg);
+}
+
+int os_real_thrd_join(thrd_t id, int *result) { return REAL(thrd_join, int (*)(thrd_t, int *))(id, result); }
+int os_real_thrd_detach(thrd_t id) { return REAL(thrd_detach, int (*)(thrd_t))(id); }
 
 int os_real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {

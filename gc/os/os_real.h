@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <threads.h>
 
 /* What a wrapper is called: the name itself in the shared library, __wrap_ and the name in the archive. */
 #ifdef PIC
@@ -16,6 +17,15 @@
 #endif
 
 int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+_Noreturn void os_real_pthread_exit(void *result);
+int os_real_pthread_join(pthread_t id, void **result);
+int os_real_pthread_tryjoin_np(pthread_t id, void **result);
+int os_real_pthread_timedjoin_np(pthread_t id, void **result, const struct timespec *until);
+int os_real_pthread_clockjoin_np(pthread_t id, void **result, clockid_t clock, const struct timespec *until);
+int os_real_pthread_detach(pthread_t id);
+int os_real_thrd_create(thrd_t *id, thrd_start_t fn, void *arg);
+int os_real_thrd_join(thrd_t id, int *result);
+int os_real_thrd_detach(thrd_t id);
 int os_real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int os_real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 

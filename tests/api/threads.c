@@ -1,6 +1,6 @@
 /* threads.c - what threads hold: on the stack of a thread that never calls the library, in its registers, in the
  * argument of one that has not started; while it blocks in a system call, with every signal masked, after it attached
- * and detached, as it ends. Holds rootjobs.all, wrap.argument, wrap.signal, thread.listed, stop.all. */
+ * and detached, as it ends. Holds rootjobs.all, wrap_threads.argument, wrap_masks.signal, thread.listed, stop.all. */
 #include "helpers.h"
 
 #include <pthread.h>

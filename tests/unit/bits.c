@@ -159,7 +159,7 @@ START_TEST(one_winner)
     size_t mine, others;
     ck_assert_int_eq(os_real_pthread_create(&id, NULL, win_downwards, &others), 0);
     mine = win(true);
-    pthread_join(id, NULL);
+    os_real_pthread_join(id, NULL);
     ck_assert_uint_eq(mine + others, ROUNDS * SHARED_BITS);
     ck_assert_uint_eq(bits_count(shared[0], ROUNDS * SHARED_BITS / WORD_BITS), ROUNDS * SHARED_BITS);
 }

@@ -118,8 +118,8 @@ static pthread_t begin(void *(*fn)(void *), void *arg)
 START_TEST(excludes)
 {
     pthread_t a = begin(count, &mid), b = begin(count, &mid);
-    pthread_join(a, NULL);
-    pthread_join(b, NULL);
+    os_real_pthread_join(a, NULL);
+    os_real_pthread_join(b, NULL);
     ck_assert_int_eq(counted, 40000);
 }
 END_TEST
@@ -136,7 +136,7 @@ static void *take_low(void *unused)
 START_TEST(ranks_are_per_thread)
 {
     lock_acquire(&high);
-    pthread_join(begin(take_low, NULL), NULL);
+    os_real_pthread_join(begin(take_low, NULL), NULL);
     lock_release(&high);
 }
 END_TEST

@@ -27,7 +27,7 @@ static void *store_tid(void *to)
 START_TEST(ids)
 {
     int other;
-    pthread_join(begin(store_tid, &other), NULL);
+    os_real_pthread_join(begin(store_tid, &other), NULL);
     ck_assert_int_eq(os_pid(), (int)getpid());
     ck_assert_int_eq(os_tid(), os_pid());
     ck_assert_int_ne(other, os_tid());
@@ -66,7 +66,7 @@ START_TEST(stack_bounds)
 {
     char here;
     check_bounds(NULL);
-    pthread_join(begin(check_bounds, &here), NULL);
+    os_real_pthread_join(begin(check_bounds, &here), NULL);
 }
 END_TEST
 
@@ -91,8 +91,8 @@ START_TEST(futex)
         sched_yield();
     atomic_store(&word, 1);
     os_futex_wake_all(&word);
-    pthread_join(a, NULL);
-    pthread_join(b, NULL);
+    os_real_pthread_join(a, NULL);
+    os_real_pthread_join(b, NULL);
 }
 END_TEST
 
@@ -148,7 +148,7 @@ START_TEST(signal_to_one_thread)
     while (!target)
         sched_yield();
     ck_assert_int_eq(os_signal_thread(target, sig, &target), OS_SENT);
-    pthread_join(id, NULL);
+    os_real_pthread_join(id, NULL);
     ck_assert_int_eq(handled_tid, target);
     ck_assert_int_ne(handled_tid, os_tid());
     ck_assert_int_eq(handled, 1);

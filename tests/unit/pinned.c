@@ -113,7 +113,7 @@ START_TEST(two_threads)
     pthread_t id;
     ck_assert_int_eq(os_real_pthread_create(&id, NULL, allocate, NULL), 0);
     allocate(NULL);
-    pthread_join(id, NULL);
+    os_real_pthread_join(id, NULL);
     pinned_flush();
     ck_assert_uint_eq(pinned_objects(), 2 * EACH);
     mcentral_each_pinned(check_once, NULL);
