@@ -20,6 +20,7 @@ GC_SOURCES = \
 	%D%/os/os_mem.h \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
+	%D%/os/os_stack_glibc.c \
 	%D%/os/os_thread_linux.c \
 	%D%/os/os_tls_glibc.c \
 	%D%/heap/arena.c \

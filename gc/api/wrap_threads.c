@@ -84,6 +84,7 @@ static void undo(struct flight *f)
 static void begin(struct thread *t)
 {
     os_unblock_signal(stop_signal());
+    t->tid = os_tls_tid((uintptr_t)pthread_self());
     thread_adopt(t, false);
     t->stays = true;
 }

@@ -86,6 +86,12 @@ void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *ar
 void os_tls_init(void);
 bool os_tls_known(void);
 
+/* The calling thread's id; only of one that the C library made and that has just begun. */
+int os_tls_tid(uintptr_t self);
+
+/* Bytes of a thread's record, which its pthread_t points to; 0 when not known. */
+size_t os_tls_record_size(void);
+
 /* For each image with thread-local variables; only inside os_with_images_still. */
 void os_each_tls_module(void (*fn)(size_t module, size_t size, void *arg), void *arg);
 
@@ -97,6 +103,9 @@ struct os_range os_tls_static(uintptr_t self);
 
 /* The memory of the thread's pthread_setspecific values. */
 void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), void *arg);
+
+/* Whether the calling thread has any pthread_setspecific value but NULL; true where that is not known. */
+bool os_any_specific(uintptr_t self);
 
 /* ---- the CPU: what an interrupted thread's context holds (os_cpu_*.c) ---- */
 

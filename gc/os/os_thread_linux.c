@@ -16,22 +16,6 @@
 int os_tid(void) { return (int)syscall(SYS_gettid); }
 int os_pid(void) { return (int)syscall(SYS_getpid); }
 
-bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi)
-{
-    pthread_attr_t attr;
-    void *addr;
-    size_t size;
-    if (pthread_getattr_np(pthread_self(), &attr) != 0)
-        return false;
-    bool ok = pthread_attr_getstack(&attr, &addr, &size) == 0 && size > 0;
-    pthread_attr_destroy(&attr);
-    if (!ok)
-        return false;
-    *lo = (uintptr_t)addr;
-    *hi = (uintptr_t)addr + size;
-    return true;
-}
-
 void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
 {
     struct timespec t = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};

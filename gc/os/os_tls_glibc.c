@@ -24,17 +24,19 @@ struct field {
 #else
 #define WEAK(name)        extern const char name[] __attribute__((weak))
 WEAK(_thread_db_sizeof_pthread);
+WEAK(_thread_db_pthread_tid);
 WEAK(_thread_db_pthread_dtvp);
 WEAK(_thread_db_dtv_dtv);
 WEAK(_thread_db_dtv_t_pointer_val);
 WEAK(_thread_db_pthread_specific);
 WEAK(_thread_db_pthread_key_data_level2_data);
+WEAK(_thread_db_pthread_key_data_data);
 #define DESCRIPTION(name) name
 #endif
 
 static struct {
     const uint32_t *sizeof_pthread;
-    const struct field *dtvp, *dtv, *val, *specific, *level2;
+    const struct field *tid, *dtvp, *dtv, *val, *specific, *level2, *key_data;
     size_t static_size; /* bytes of the static block, the thread's own record included; 0 unknown */
 } layout;
 
@@ -54,11 +56,13 @@ static size_t static_size(void)
 void os_tls_init(void)
 {
     layout.sizeof_pthread = (const void *)DESCRIPTION(_thread_db_sizeof_pthread);
+    layout.tid = (const void *)DESCRIPTION(_thread_db_pthread_tid);
     layout.dtvp = (const void *)DESCRIPTION(_thread_db_pthread_dtvp);
     layout.dtv = (const void *)DESCRIPTION(_thread_db_dtv_dtv);
     layout.val = (const void *)DESCRIPTION(_thread_db_dtv_t_pointer_val);
     layout.specific = (const void *)DESCRIPTION(_thread_db_pthread_specific);
     layout.level2 = (const void *)DESCRIPTION(_thread_db_pthread_key_data_level2_data);
+    layout.key_data = (const void *)DESCRIPTION(_thread_db_pthread_key_data_data);
     layout.static_size = static_size();
 }
 
@@ -66,6 +70,11 @@ bool os_tls_known(void)
 {
     return layout.sizeof_pthread && layout.dtvp && layout.dtv && layout.val && layout.specific && layout.level2;
 }
+
+/* Written by the kernel before the thread begins. */
+int os_tls_tid(uintptr_t self) { return layout.tid ? *(const volatile int *)(self + layout.tid->offset) : os_tid(); }
+
+size_t os_tls_record_size(void) { return layout.sizeof_pthread ? *layout.sizeof_pthread : 0; }
 
 struct each {
     void (*fn)(size_t module, size_t size, void *arg);
@@ -122,4 +131,19 @@ void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), 
         if (block)
             fn((struct os_range){block, block + bytes}, arg);
     }
+}
+
+static void look_for_value(struct os_range r, void *any)
+{
+    size_t element = layout.level2->bits / 8;
+    for (uintptr_t at = r.lo + layout.key_data->offset; at < r.hi; at += element)
+        *(bool *)any |= load(at) != 0;
+}
+
+bool os_any_specific(uintptr_t self)
+{
+    bool any = !os_tls_known() || !layout.key_data;
+    if (!any)
+        os_each_specific(self, look_for_value, &any);
+    return any;
 }

@@ -27,12 +27,14 @@ static uint64_t dead_lookups; /* world lock */
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 
-/* Other keys' destructors may still allocate, in this round and in later ones: let them go first as long as the C
- * library makes another round. The value counts the rounds. */
+/* Other keys' destructors may still allocate, in this round and in later ones: as long as there are any to come, let
+ * them go first while the C library makes another round. The value counts the rounds. Before each destructor its value
+ * was set to NULL, this one's too. */
 static void on_thread_exit(void *rounds)
 {
     uintptr_t n = (uintptr_t)rounds;
-    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
+    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && os_any_specific((uintptr_t)pthread_self()) &&
+        pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
         return;
     thread_unregister();
 }
@@ -122,9 +124,11 @@ void thread_adopt(struct thread *t, bool internal)
      * address space, which a program under ulimit -v misses. */
     if (!internal && !os_stack_bounds(&t->stack_lo, &t->stack_hi))
         report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
-    t->tid = os_tid();
-    t->main = t->tid == os_pid();
+    if (t->tid == 0)
+        t->tid = os_tid();
     t->self = (uintptr_t)pthread_self();
+    /* Only the first thread's record lies outside its stack, if the C library is glibc. */
+    t->main = (t->self < t->stack_lo || t->self >= t->stack_hi) && t->tid == os_pid();
     t->internal = internal;
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);

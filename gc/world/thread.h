@@ -46,7 +46,7 @@ static inline struct thread *thread_self(void)
 struct thread *thread_record_new(void);
 void thread_record_drop(struct thread *t);
 
-/* Make the calling thread known, with a record for it. Not in a region. */
+/* Make the calling thread known, with a record for it, in which `tid` may be set. Not in a region. */
 void thread_adopt(struct thread *t, bool internal);
 
 /* Both in one; NULL when memory cannot be had. */

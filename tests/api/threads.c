@@ -516,6 +516,40 @@ START_TEST(destructors_allocate)
 }
 END_TEST
 
+/* A value that waits for its destructor is held while others run, which do not call the library. */
+static pthread_key_t waiting_key, value_key;
+
+static void wait_in_destructor(void *unused)
+{
+    (void)unused;
+    sem_post(&ready);
+    wait_for(&leave);
+}
+
+static void check_value(void *value) { check_live(value, SIZE, 0); }
+
+static void *set_two_keys(void *unused)
+{
+    build_hidden();
+    pthread_setspecific(value_key, reveal(hidden[0]));
+    pthread_setspecific(waiting_key, &waiting_key);
+    return unused;
+}
+
+START_TEST(destructors_wait)
+{
+    pthread_t t;
+    setup();
+    ck_assert_int_eq(pthread_key_create(&waiting_key, wait_in_destructor), 0);
+    ck_assert_int_eq(pthread_key_create(&value_key, check_value), 0);
+    start(&t, set_two_keys, NULL);
+    wait_for(&ready);
+    collect_around();
+    sem_post(&leave);
+    pthread_join(t, NULL);
+}
+END_TEST
+
 static _Atomic int ended;
 
 static void *allocate_and_exit(void *way)
@@ -576,6 +610,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, attach_and_detach);
     tcase_add_test(tc, known_after_detach);
     tcase_add_test(tc, destructors_allocate);
+    tcase_add_test(tc, destructors_wait);
     tcase_add_test(tc, short_lives);
 }
 CHECK_MAIN("api/threads", tests)

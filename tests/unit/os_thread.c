@@ -70,6 +70,61 @@ START_TEST(stack_bounds)
 }
 END_TEST
 
+/* os_stack.same: after the first thread the bounds are read from the C library's record, and are what it says. */
+static void *compare_bounds(void *any_specific)
+{
+    pthread_attr_t attr;
+    void *addr;
+    size_t size;
+    uintptr_t lo, hi;
+    ck_assert(os_stack_bounds(&lo, &hi));
+    pthread_getattr_np(pthread_self(), &attr);
+    pthread_attr_getstack(&attr, &addr, &size);
+    pthread_attr_destroy(&attr);
+    ck_assert_uint_eq(lo, (uintptr_t)addr);
+    ck_assert_uint_eq(hi, (uintptr_t)addr + size);
+    ck_assert_int_eq(os_tls_tid((uintptr_t)pthread_self()), os_tid());
+    const char *sanitizer = getenv("SANITIZER");
+    if (!sanitizer || !*sanitizer || strcmp(sanitizer, "no") == 0) /* they set values of their own */
+        ck_assert_int_eq(os_any_specific((uintptr_t)pthread_self()), any_specific != NULL);
+    return NULL;
+}
+
+static void *with_value(void *key)
+{
+    pthread_setspecific(*(pthread_key_t *)key, key);
+    compare_bounds(key);
+    pthread_setspecific(*(pthread_key_t *)key, NULL);
+    return compare_bounds(NULL);
+}
+
+START_TEST(bounds_as_noted)
+{
+    static char own[256 * 1024] __attribute__((aligned(4096)));
+    pthread_attr_t attr;
+    pthread_t id;
+    pthread_key_t keys[100];
+    os_tls_init();
+    compare_bounds(NULL);
+    for (size_t kib = 64; kib <= 1024; kib += 60)
+        for (size_t guard = 0; guard <= 3 * 4096; guard += 4096) {
+            pthread_attr_init(&attr);
+            pthread_attr_setstacksize(&attr, kib * 1024);
+            pthread_attr_setguardsize(&attr, guard);
+            ck_assert_int_eq(os_real_pthread_create(&id, &attr, compare_bounds, NULL), 0);
+            os_real_pthread_join(id, NULL);
+        }
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, own, sizeof own);
+    ck_assert_int_eq(os_real_pthread_create(&id, &attr, compare_bounds, NULL), 0);
+    os_real_pthread_join(id, NULL);
+    for (size_t i = 0; i < 100; i++)
+        ck_assert_int_eq(pthread_key_create(&keys[i], NULL), 0);
+    os_real_pthread_join(begin(with_value, &keys[0]), NULL);
+    os_real_pthread_join(begin(with_value, &keys[99]), NULL);
+}
+END_TEST
+
 static _Atomic uint32_t word;
 static _Atomic int waiting;
 
@@ -223,6 +278,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, ids);
     tcase_add_test(tc, ids_in_a_child);
     tcase_add_test(tc, stack_bounds);
+    tcase_add_test(tc, bounds_as_noted);
     tcase_add_test(tc, futex);
     tcase_add_test(tc, own_signal);
     tcase_add_test(tc, signal_to_one_thread);
