@@ -25,6 +25,8 @@ dist_man3_MANS += \
 	%D%/man/gc_get_warn_handler.3 \
 	%D%/man/gc_init.3 \
 	%D%/man/gc_is_noscan.3 \
+	%D%/man/gc_is_reachable.3 \
+	%D%/man/gc_is_reachable_without_stacks.3 \
 	%D%/man/gc_keep_alive.3 \
 	%D%/man/gc_malloc.3 \
 	%D%/man/gc_malloc_noscan.3 \

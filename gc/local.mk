@@ -103,6 +103,7 @@ GC_SOURCES = \
 	%D%/api/init.c \
 	%D%/api/malloc.c \
 	%D%/api/oom.c \
+	%D%/api/reach.c \
 	%D%/api/realloc.c \
 	%D%/api/rootcalls.c \
 	%D%/api/settings.c \

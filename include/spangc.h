@@ -129,6 +129,21 @@ GC_SPAN_API size_t gc_usable_size(const void *p);
 /* Returns 1 when the live object at or around `p` is never scanned, 0 when it is scanned, -1 when there is none. */
 GC_SPAN_API int gc_is_noscan(const void *p);
 
+/* Would the object that `p` points to or into survive a collection that began now? Marks as a collection does, stopping
+ * all threads, then looks, and frees nothing. Returns 1 when the object was reached, 0 when it was not, -1 with errno =
+ * EINVAL when there is no live object at `p` (any more: it may have been collected already, and its memory may be
+ * another object by now), -1 with EAGAIN when the world could not be stopped.
+ *     Everything counts that a collection looks at (see the top of this file), other copies of `p` on the caller's
+ * stack among them; the argument itself does not. So a test keeps the pointer hidden, and reveals it in the call only:
+ *         uintptr_t hidden = ~(uintptr_t)p;  p = NULL;  ...  gc_is_reachable((void *)~hidden)
+ * A compiler may still leave copies in dead slots of a frame, and in registers of a caller: make the object and drop it
+ * in a function of its own that is not inlined, and call gc_clear_stack after it. The second form leaves all stacks and
+ * registers out, of all threads, and so depends on no such copy: it asks whether data, thread-local variables,
+ * registered ranges or other objects lead there. An uncollectable object, and the size-0 address, are always reached.
+ * Of a shared 16-byte block the answer is the block's. For tests: each call costs a whole mark. (bdwgc: GC_is_marked.) */
+GC_SPAN_API int gc_is_reachable(const void *p);
+GC_SPAN_API int gc_is_reachable_without_stacks(const void *p);
+
 /* Returns the version of the library that is running, as "0.1.0". The string is static. */
 GC_SPAN_API const char *gc_version(void);
 

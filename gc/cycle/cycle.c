@@ -43,7 +43,7 @@ struct cycle_hooks cycle_hooks;
 
 static void event(enum gc_event_kind kind, const struct cycle_report *r, uint64_t value)
 {
-    if (cycle_hooks.event)
+    if (cycle_hooks.event && r->number)
         cycle_hooks.event(kind, r->number, value);
 }
 
@@ -123,7 +123,7 @@ static uint32_t running_threads(void)
 }
 
 /* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
-static bool mark_world(bool stacks, struct cycle_report *r)
+static bool mark_all(bool stacks, struct cycle_report *r)
 {
     CHECK(mcentral_all_swept(), "cycle.swept");
     thread_flush_all();
@@ -135,6 +135,13 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     mark_roots_and_heap(r);
     if (GC_CHECKS >= 2)
         verify_mark();
+    return true;
+}
+
+static bool mark_world(bool stacks, struct cycle_report *r)
+{
+    if (!mark_all(stacks, r))
+        return false;
     mcentral_begin_sweep();
     last_live = r->live;
     last_roots = r->roots_scanned;
@@ -178,10 +185,34 @@ struct run {
     const struct boundary *at;
     enum cycle_reason reason;
     bool stacks, done;
+    bool asks; /* the mark answers a question; nothing is swept */
+    struct word asked;
+    enum cycle_answer answer;
     bool lost_stacks;
     const char *failed;
     struct cycle_report report;
 };
+
+static void forget_marks(struct mspan *s, void *unused)
+{
+    (void)unused;
+    if (mspan_state_of(s) == MSPAN_INUSE)
+        bits_clear_range(s->gcmark_bits, 0, s->nelems);
+}
+
+/* Mark, look, and leave the heap as it was: every span stays swept. */
+static bool mark_to_answer(struct run *run)
+{
+    struct ref r;
+    if (!mark_all(run->stacks, &run->report))
+        return false;
+    if (!find_object(run->asked, &r))
+        run->answer = CYCLE_NO_OBJECT;
+    else
+        run->answer = bits_test(r.span->gcmark_bits, r.index) ? CYCLE_REACHED : CYCLE_NOT_REACHED;
+    pageheap_each(forget_marks, NULL);
+    return true;
+}
 
 /* All signals are blocked, so that no handler of the program runs on the collecting thread. */
 static void collect_stopped(struct run *run)
@@ -199,7 +230,7 @@ static void collect_stopped(struct run *run)
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
-    run->done = mark_world(run->stacks, r);
+    run->done = run->asks ? mark_to_answer(run) : mark_world(run->stacks, r);
     run->lost_stacks = rootjobs_lost_stacks() > 0;
     uint64_t t2 = os_now_ns();
     world_start();
@@ -221,7 +252,7 @@ static void collect_locked(struct run *run)
     uint64_t cpu = os_thread_cpu_ns();
     r->start = os_now_ns() - totals.start_ns;
     r->before = atomic_load_explicit(&heap_live, memory_order_relaxed);
-    r->number = (uint32_t)totals.cycles + 1;
+    r->number = run->asks ? 0 : (uint32_t)totals.cycles + 1;
     r->forced = run->reason == CYCLE_FORCED;
     event(GC_SPAN_EVENT_CYCLE_START, r, r->before);
     sweeper_finish();
@@ -230,7 +261,7 @@ static void collect_locked(struct run *run)
     os_restore_signals(&old);
     r->cpu += os_thread_cpu_ns() - cpu;
     totals.cpu_ns += r->cpu;
-    if (run->done)
+    if (run->done && !run->asks)
         count_pause(r);
 }
 
@@ -265,19 +296,33 @@ static void run_still(struct run *run)
         atomic_store_explicit(&due_taken, false, memory_order_relaxed);
 }
 
+/* What the program is told of a run, no lock held. */
+static void tell(const struct run *run)
+{
+    if (run->failed)
+        warn_once(&told_failed, run->failed,
+                  "a collection was given up, and memory is not reclaimed until one succeeds");
+    if (run->lost_stacks)
+        warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
+}
+
+enum cycle_answer cycle_ask(const struct boundary *at, struct word asked, bool stacks)
+{
+    struct run run = {.at = at, .reason = CYCLE_FORCED, .stacks = stacks, .asks = true, .asked = asked};
+    run_still(&run);
+    tell(&run);
+    return run.answer;
+}
+
 bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
 {
     struct run run = {.at = at, .reason = reason, .stacks = stacks};
     if (reason == CYCLE_DUE && leave_to_another())
         return false;
     run_still(&run);
-    if (run.failed)
-        warn_once(&told_failed, run.failed,
-                  "a collection was given up, and memory is not reclaimed until one succeeds");
+    tell(&run);
     if (!run.done)
         return false;
-    if (run.lost_stacks)
-        warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
     if (reason != CYCLE_DUE)
         sweeper_finish();
     else

@@ -3,6 +3,7 @@
 #define CYCLE_CYCLE_H
 
 #include "base/options.h"
+#include "mark/find_object.h"
 
 #include <spangc.h>
 
@@ -44,6 +45,11 @@ void cycle_init(const struct options *o, uint32_t ncpus);
 /* Collect. The calling thread is known, holds no lock of ours, is not in a region; it is scanned from the boundary `at`.
  * With stacks false no stack and no register is looked at. Returns false when nothing was done, or given up. */
 bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks);
+
+/* Mark as a collection does, and see whether the object around the word was reached; nothing is freed, counted or told.
+ * CYCLE_NO_ANSWER: it was given up. For the calling thread, as for cycle_run. */
+enum cycle_answer { CYCLE_NO_ANSWER, CYCLE_NO_OBJECT, CYCLE_NOT_REACHED, CYCLE_REACHED };
+enum cycle_answer cycle_ask(const struct boundary *at, struct word asked, bool stacks);
 
 /* Set one setting and pace anew; returns the old. */
 int cycle_set_percent(int percent);

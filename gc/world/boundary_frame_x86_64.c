@@ -3,8 +3,10 @@
  * Keeps:  .frame  the numbers in the assembly are those of libunwind's context
  * Below:  libunwind, for the context's layout.   Above: stop, cycle.
  *
- * Only the general registers of the context are scanned: unw_getcontext leaves most of its 968 bytes untouched, and
- * what an earlier call left there would keep dead objects alive. No vector register survives a call on this ABI. */
+ * Of the context, only the general registers that a call preserves are scanned, with rdi and rsi, which lie among them
+ * and are ours. The others, vector registers too, are dead when a function is called, and may hold a stale pointer: one
+ * that the caller has just passed to gc_is_reachable, say. unw_getcontext leaves most of its 968 bytes untouched, and
+ * what an earlier call left there would keep dead objects alive. */
 #define UNW_LOCAL_ONLY
 #include "world/boundary.h"
 
@@ -21,6 +23,6 @@ uintptr_t boundary_stack(const struct boundary *at) { return (uintptr_t)at + CON
 void boundary_registers(const struct boundary *at, uintptr_t *lo, uintptr_t *hi)
 {
     const ucontext_t *uc = (const ucontext_t *)(const void *)at;
-    *lo = (uintptr_t)&uc->uc_mcontext.gregs[REG_R8];
-    *hi = (uintptr_t)&uc->uc_mcontext.gregs[REG_RSP];
+    *lo = (uintptr_t)&uc->uc_mcontext.gregs[REG_R12];
+    *hi = (uintptr_t)&uc->uc_mcontext.gregs[REG_RDX];
 }
