@@ -1,6 +1,7 @@
 # doc/: manual pages and guides. Each public function has a page, which may be one line that leads to another.
 dist_man7_MANS += %D%/man/spangc.7
 dist_man3_MANS += \
+	%D%/man/gc_add_root_callback.3 \
 	%D%/man/gc_add_roots.3 \
 	%D%/man/gc_aligned_alloc.3 \
 	%D%/man/gc_aligned_alloc_noscan.3 \
@@ -38,6 +39,7 @@ dist_man3_MANS += \
 	%D%/man/gc_realloc.3 \
 	%D%/man/gc_reallocarray.3 \
 	%D%/man/gc_release_memory.3 \
+	%D%/man/gc_remove_root_callback.3 \
 	%D%/man/gc_remove_roots.3 \
 	%D%/man/gc_set_event_handler.3 \
 	%D%/man/gc_set_frozen.3 \

@@ -254,6 +254,28 @@ GC_SPAN_API int gc_remove_roots(const void *lo, const void *hi);
  * stacks are scanned all the same. Return 0 or -1 as above. (bdwgc: GC_exclude_static_roots.) */
 GC_SPAN_API int gc_exclude_roots(const void *lo, const void *hi);
 
+/* Call fn(report, arg) at every collection, to be told of more roots: for memory that moves or changes too often to be
+ * registered, for handles, for compressed or encoded pointers. It calls
+ *     report->range(report, lo, hi)   to have the aligned words of [lo, hi) scanned; the range must stay readable and
+ *                                     unchanged until the collection is over, so it may not be on the callback's stack
+ *     report->pointer(report, p)      to say that the object which p points to or into is live
+ * as often as it likes. It runs in the thread that collects, while all others are stopped, perhaps inside malloc, stdio
+ * or with any lock held: it may read memory and call `report`, and must not allocate, lock, print, wait, throw or jump
+ * out. A call of this library in it that needs the heap is reported in one line and aborts. The memory of its own that
+ * it reads, such as a table that says what to report, may be half changed by a thread that was stopped doing so: keep it
+ * such that it can be read at any time.
+ *     Callbacks are called in the order in which they were added; each gc_add_root_callback is undone by one
+ * gc_remove_root_callback of the same two, after whose return it is not running and will not be called. A library that
+ * is unloaded removes its own first. Return 0, or -1 with errno = EINVAL (fn is NULL; no such callback) or ENOMEM.
+ * (bdwgc: GC_set_push_other_roots.) */
+struct gc_root_report {
+    void (*range)(struct gc_root_report *report, const void *lo, const void *hi);
+    void (*pointer)(struct gc_root_report *report, const void *p);
+};
+typedef void (*gc_root_fn)(struct gc_root_report *report, void *arg);
+GC_SPAN_API int gc_add_root_callback(gc_root_fn fn, void *arg);
+GC_SPAN_API int gc_remove_root_callback(gc_root_fn fn, void *arg);
+
 /* Make the calling thread known, or forget it. Needed only by threads that neither pthread_create of this program made
  * nor ever call the library, before they hold a pointer; a thread may attach as often as it detaches. A thread that
  * ends is forgotten by itself. Return 0; attach -1 with ENOMEM; detach -1 with EINVAL when the thread is not

@@ -114,6 +114,8 @@ struct thread *api_thread(void)
     struct thread *t = thread_self();
     if (likely(t != NULL))
         return t;
+    if (roots_in_callback())
+        report_fatal("a root callback called the library, which it may not: the world is stopped; aborting");
     if (start_once())
         t = thread_register(false);
     if (!t)

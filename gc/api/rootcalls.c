@@ -1,4 +1,4 @@
-/* rootcalls.c - registering ranges and threads.
+/* rootcalls.c - registering ranges, callbacks and threads.
  * Owns: nothing. Locks: ROOTS, WORLD, inside world/. Below: world. Above: the program. */
 #include "api/api.h"
 #include "world/roots.h"
@@ -24,6 +24,17 @@ static int change(roots_fn fn, enum roots_kind kind, const void *lo, const void 
 int gc_add_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_ADDED, lo, hi); }
 int gc_remove_roots(const void *lo, const void *hi) { return change(roots_remove, ROOTS_ADDED, lo, hi); }
 int gc_exclude_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_EXCLUDED, lo, hi); }
+
+static int change_callback(roots_fn change_table, gc_root_fn fn, void *arg)
+{
+    if (fn)
+        return change(change_table, ROOTS_CALLBACKS, (const void *)(uintptr_t)fn, arg);
+    errno = EINVAL;
+    return -1;
+}
+
+int gc_add_root_callback(gc_root_fn fn, void *arg) { return change_callback(roots_add, fn, arg); }
+int gc_remove_root_callback(gc_root_fn fn, void *arg) { return change_callback(roots_remove, fn, arg); }
 
 int gc_thread_attach(void)
 {

@@ -128,7 +128,8 @@ static void visit_root(struct checkmark *c, uint32_t i)
         rootjobs_each_pinned(job, visit_pinned, &(struct pinned_visit){c, i});
         return;
     }
-    visit_words(c, job->lo, job->hi, (struct visit){.parent = NO_PARENT, .root = i},
+    struct os_range words = rootjobs_words(job);
+    visit_words(c, words.lo, words.hi, (struct visit){.parent = NO_PARENT, .root = i},
                 job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
 }
 

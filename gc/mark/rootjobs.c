@@ -77,6 +77,19 @@ static void add_registered(void)
         add_range((struct root_job){.kind = ROOT_REGISTERED, .lo = r[i].lo, .hi = r[i].hi});
 }
 
+static void add_reported(struct gc_root_report *unused, const void *lo, const void *hi)
+{
+    (void)unused;
+    if (lo < hi)
+        add((struct root_job){.kind = ROOT_REPORTED, .lo = (uintptr_t)lo, .hi = (uintptr_t)hi});
+}
+
+static void add_pointer(struct gc_root_report *unused, const void *p)
+{
+    (void)unused;
+    add((struct root_job){.kind = ROOT_POINTER, .lo = (uintptr_t)p});
+}
+
 static void add_pinned(struct mspan *s, void *unused)
 {
     (void)unused;
@@ -215,6 +228,7 @@ bool rootjobs_build(bool stacks)
     add_tls_of_all();
     if (jobs.stacks)
         add_threads();
+    roots_call_callbacks(&(struct gc_root_report){add_reported, add_pointer});
     return !jobs.failed;
 }
 
@@ -224,8 +238,14 @@ uint32_t rootjobs_lost_stacks(void) { return jobs.lost; }
 
 const char *root_kind_name(enum root_kind kind)
 {
-    static const char *const names[] = {"data",      "registered range",     "stack",
-                                        "registers", "thread-local storage", "uncollectable object"};
+    static const char *const names[] = {"data",
+                                        "registered range",
+                                        "stack",
+                                        "registers",
+                                        "thread-local storage",
+                                        "uncollectable object",
+                                        "range from a root callback",
+                                        "pointer from a root callback"};
     return names[kind];
 }
 
@@ -238,6 +258,13 @@ void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, v
             fn((struct ref){s, i}, arg);
 }
 
+struct os_range rootjobs_words(const struct root_job *job)
+{
+    if (job->kind == ROOT_POINTER)
+        return (struct os_range){(uintptr_t)&job->lo, (uintptr_t)(&job->lo + 1)};
+    return (struct os_range){job->lo, job->hi};
+}
+
 static void mark_pinned(struct ref r, void *m) { mark_object(m, r); }
 
 uint64_t rootjobs_mark(struct marker *m, size_t i)
@@ -247,6 +274,7 @@ uint64_t rootjobs_mark(struct marker *m, size_t i)
         rootjobs_each_pinned(job, mark_pinned, m);
         return 0;
     }
-    mark_roots(m, job->lo, job->hi, job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
-    return job->hi - job->lo;
+    struct os_range words = rootjobs_words(job);
+    mark_roots(m, words.lo, words.hi, job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
+    return words.hi - words.lo;
 }

@@ -3,19 +3,22 @@
 #define MARK_ROOTJOBS_H
 
 #include "mark/scan.h"
+#include "os/os.h"
 
 enum root_kind {
     ROOT_DATA,       /* writable data of the program or of a library */
     ROOT_REGISTERED, /* gc_add_roots */
     ROOT_STACK,
     ROOT_REGISTERS,
-    ROOT_TLS,   /* thread-local variables and pthread_setspecific values */
-    ROOT_PINNED /* uncollectable objects of one span */
+    ROOT_TLS,      /* thread-local variables and pthread_setspecific values */
+    ROOT_PINNED,   /* uncollectable objects of one span */
+    ROOT_REPORTED, /* a range from a root callback */
+    ROOT_POINTER   /* a pointer from a root callback: lo itself is the word to read */
 };
 
 struct root_job {
     enum root_kind kind;
-    uintptr_t lo, hi;   /* words to read; not for ROOT_PINNED */
+    uintptr_t lo, hi;   /* words to read, see rootjobs_words; not for ROOT_PINNED */
     struct mspan *span; /* ROOT_PINNED */
     int tid;            /* ROOT_STACK, ROOT_REGISTERS */
 };
@@ -27,6 +30,9 @@ bool rootjobs_build(bool stacks);
 size_t rootjobs_count(void);
 const struct root_job *rootjobs_at(size_t i);
 const char *root_kind_name(enum root_kind kind);
+
+/* The words that a job has to be read, but for ROOT_PINNED. */
+struct os_range rootjobs_words(const struct root_job *job);
 
 /* Mark what one job refers to; returns the bytes it read. */
 uint64_t rootjobs_mark(struct marker *m, size_t i);
