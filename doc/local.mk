@@ -64,6 +64,7 @@ dist_design_DATA = \
 	%D%/design/critical-path.md \
 	%D%/design/heap.md \
 	%D%/design/marking.md \
+	%D%/design/roots.md \
 	%D%/design/stopping.md \
 	%D%/design/threads.md
 EXTRA_DIST += CONTRIBUTING.md

@@ -21,6 +21,7 @@ GC_SOURCES = \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
 	%D%/os/os_stack_glibc.c \
+	%D%/os/os_readable_linux.c \
 	%D%/os/os_thread_linux.c \
 	%D%/os/os_tls_glibc.c \
 	%D%/heap/arena.c \
@@ -70,6 +71,8 @@ GC_SOURCES = \
 	%D%/mark/find_object.h \
 	%D%/mark/markers.c \
 	%D%/mark/markers.h \
+	%D%/mark/rootcheck.c \
+	%D%/mark/rootcheck.h \
 	%D%/mark/rootjobs.c \
 	%D%/mark/rootjobs.h \
 	%D%/mark/scan.c \

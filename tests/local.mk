@@ -81,6 +81,8 @@ unit_tests += %D%/unit/os_cgroup
 %C%_unit_os_cgroup_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_thread
 %C%_unit_os_thread_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/os_readable
+%C%_unit_os_readable_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_image
 %C%_unit_os_image_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_cpu
@@ -142,6 +144,8 @@ api_tests += %D%/api/threads
 %C%_api_threads_LDADD = $(API_LIBS)
 api_tests += %D%/api/tiny
 %C%_api_tiny_LDADD = $(API_LIBS)
+api_tests += %D%/api/unmapped
+%C%_api_unmapped_LDADD = $(API_LIBS)
 api_tests += %D%/api/together
 %C%_api_together_LDADD = $(API_LIBS)
 

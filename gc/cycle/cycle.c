@@ -31,11 +31,11 @@ struct cycle_settings {
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
-static uint64_t last_live, last_roots;      /* of the last mark; cycle lock */
-static uint32_t last_threads;               /* of the program that could run at once then; cycle lock */
-static uint32_t cpus;                       /* written once */
-static bool given_up;                       /* the last stop was; cycle lock */
-static _Atomic bool told_failed, told_lost; /* the program was warned once */
+static uint64_t last_live, last_roots; /* of the last mark; cycle lock */
+static uint32_t last_threads;          /* of the program that could run at once then; cycle lock */
+static uint32_t cpus;                  /* written once */
+static bool given_up;                  /* the last stop was; cycle lock */
+static _Atomic bool told_failed, told_lost, told_unreadable; /* the program was warned once */
 
 enum { LITTLE_OVER = 2 << 20 };
 
@@ -189,6 +189,7 @@ struct run {
     struct word asked;
     enum cycle_answer answer;
     bool lost_stacks;
+    struct os_range unreadable;
     const char *failed;
     struct cycle_report report;
 };
@@ -232,6 +233,7 @@ static void collect_stopped(struct run *run)
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
     run->done = run->asks ? mark_to_answer(run) : mark_world(run->stacks, r);
     run->lost_stacks = rootjobs_lost_stacks() > 0;
+    run->unreadable = rootjobs_unreadable();
     uint64_t t2 = os_now_ns();
     world_start();
     uint64_t t3 = os_now_ns();
@@ -296,6 +298,14 @@ static void run_still(struct run *run)
         atomic_store_explicit(&due_taken, false, memory_order_relaxed);
 }
 
+static void warn_unreadable(struct os_range r)
+{
+    if (r.hi > 0 && !atomic_exchange_explicit(&told_unreadable, true, memory_order_relaxed))
+        report_warn("the registered roots from %#lx to %#lx cannot all be read (unmapped or protected without "
+                    "gc_remove_roots?); what can be is scanned",
+                    (unsigned long)r.lo, (unsigned long)r.hi);
+}
+
 /* What the program is told of a run, no lock held. */
 static void tell(const struct run *run)
 {
@@ -304,6 +314,7 @@ static void tell(const struct run *run)
                   "a collection was given up, and memory is not reclaimed until one succeeds");
     if (run->lost_stacks)
         warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
+    warn_unreadable(run->unreadable);
 }
 
 enum cycle_answer cycle_ask(const struct boundary *at, struct word asked, bool stacks)

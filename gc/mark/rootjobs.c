@@ -2,11 +2,13 @@
  * Owns:   the list of jobs, kept from cycle to cycle.
  * Locks:  none; the world is stopped and the list of images is still.
  * Keeps:  .all   a listed thread that is not ours contributes its registers and its stack from SP up
- * Below:  scan, world, os.   Above: cycle, checkmark. */
+ *         .given  a range that the program named is read only where it can be: it may be unmapped by now  (add_given)
+ * Below:  scan, rootcheck, world, os.   Above: cycle, checkmark. */
 #include "mark/rootjobs.h"
 
 #include "base/check.h"
 #include "heap/sysmem.h"
+#include "mark/rootcheck.h"
 #include "os/os.h"
 #include "os/os_mem.h"
 #include "world/boundary.h"
@@ -23,6 +25,7 @@ static struct {
     bool failed;
     bool stacks; /* are scanned */
     uint32_t lost;
+    struct os_range unreadable; /* the first range that could not be read wholly */
 } jobs;
 
 static bool make_room(void)
@@ -67,21 +70,36 @@ static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
     add_range((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
 }
 
-static void add_segment(uintptr_t lo, uintptr_t hi, void *unused) { roots_each_included(lo, hi, add_data, unused); }
+static void add_segment(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    rootcheck_known(lo, hi);
+    roots_each_included(lo, hi, add_data, unused);
+}
+
+static void add_part(uintptr_t lo, uintptr_t hi, void *kind)
+{
+    add_range((struct root_job){.kind = *(enum root_kind *)kind, .lo = lo, .hi = hi});
+}
+
+static void add_given(enum root_kind kind, uintptr_t lo, uintptr_t hi)
+{
+    if (!rootcheck_each(lo, hi, add_part, &kind) && jobs.unreadable.hi == 0)
+        jobs.unreadable = (struct os_range){lo, hi};
+}
 
 static void add_registered(void)
 {
     size_t n;
     const struct roots_range *r = roots_ranges(ROOTS_ADDED, &n);
     for (size_t i = 0; i < n; i++)
-        add_range((struct root_job){.kind = ROOT_REGISTERED, .lo = r[i].lo, .hi = r[i].hi});
+        add_given(ROOT_REGISTERED, r[i].lo, r[i].hi);
 }
 
 static void add_reported(struct gc_root_report *unused, const void *lo, const void *hi)
 {
     (void)unused;
     if (lo < hi)
-        add((struct root_job){.kind = ROOT_REPORTED, .lo = (uintptr_t)lo, .hi = (uintptr_t)hi});
+        add_given(ROOT_REPORTED, (uintptr_t)lo, (uintptr_t)hi);
 }
 
 static void add_pointer(struct gc_root_report *unused, const void *p)
@@ -222,6 +240,8 @@ bool rootjobs_build(bool stacks)
     jobs.lost = 0;
     /* Thread-local variables that are not known otherwise lie in the stacks' mappings. */
     jobs.stacks = stacks || !os_tls_known();
+    jobs.unreadable = (struct os_range){0, 0};
+    rootcheck_begin();
     os_each_segment(add_segment, NULL);
     add_registered();
     mcentral_each_pinned(add_pinned, NULL);
@@ -235,6 +255,7 @@ bool rootjobs_build(bool stacks)
 size_t rootjobs_count(void) { return jobs.n; }
 const struct root_job *rootjobs_at(size_t i) { return &jobs.at[i]; }
 uint32_t rootjobs_lost_stacks(void) { return jobs.lost; }
+struct os_range rootjobs_unreadable(void) { return jobs.unreadable; }
 
 const char *root_kind_name(enum root_kind kind)
 {

@@ -43,4 +43,7 @@ void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, v
 /* How many stacks had an SP that lies on no stack known of the thread, in the last list. */
 uint32_t rootjobs_lost_stacks(void);
 
+/* The first range, of those that the program registered or reported, that could not be read to its end; else empty. */
+struct os_range rootjobs_unreadable(void);
+
 #endif

@@ -72,6 +72,22 @@ struct os_range os_own_altstack(void);
 /* Of the pages [p, p + n) sets resident[i] = 1 for those in memory; false where they are not all mapped. */
 bool os_resident(uintptr_t p, size_t n, unsigned char *resident);
 
+/* ---- what memory can be read (os_readable_linux.c) ---- */
+
+enum os_read { OS_READS, OS_FAULTS, OS_READ_UNKNOWN };
+
+/* What reading [lo, hi) would do, found out without reading. The pages are brought in as by reading. OS_READ_UNKNOWN:
+ * it is protected, or is of a kind that this does not work with, or this kernel cannot tell. */
+enum os_read os_try_read(uintptr_t lo, uintptr_t hi);
+bool os_try_read_works(void);
+
+/* The process's mappings in rising order, until fn returns false. Returns false when that was not all. */
+struct os_mapping {
+    uintptr_t lo, hi;
+    bool readable, file;
+};
+bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg);
+
 /* ---- images: the program and every library that is loaded (os_image_linux.c) ---- */
 
 /* Calls fn with the list of images held still: until it returns, dlopen and dlclose of other threads wait. */

@@ -1,0 +1,188 @@
+/* rootcheck.c - finding out cheaply what of the registered ranges can be read.
+ * Owns:   the table of the process's mappings, read at most once a collection.
+ * Locks:  none; the world is stopped.
+ * Keeps:  .rent   asking range by range never costs more than twice what reading the table would have     (affordable)
+ *         .part   all of a range that can be read is given, whatever the rest is
+ * Below:  os_readable_linux.c.   Above: rootjobs.
+ *
+ * A few small ranges are asked about one by one. When that has cost as much as reading the list of mappings did last
+ * time, the list is read: the old rule for when to stop renting and buy. */
+#include "mark/rootcheck.h"
+
+#include "heap/sysmem.h"
+#include "os/os.h"
+#include "os/os_mem.h"
+
+enum {
+    LEAST_PRICE =
+        64, /* of the table, in lines: reading a line and asking about a range cost about a microsecond each */
+    PAGES_PER_LINE = 4,
+    KNOWN = 128
+};
+
+static struct {
+    struct os_mapping *at;
+    size_t n, bytes;
+    size_t last; /* how many there were when it was last read */
+    bool tried, read;
+    size_t spent;
+} maps;
+
+/* Ranges beyond the array's end are asked about like any other. */
+static struct {
+    struct os_range at[KNOWN];
+    size_t n, hit;
+} known;
+
+static bool asking_works;
+
+void rootcheck_begin(void)
+{
+    static bool probed;
+    if (!probed)
+        asking_works = os_try_read_works();
+    probed = true;
+    known.n = known.hit = 0;
+    maps.n = 0;
+    maps.tried = maps.read = false;
+    maps.spent = 0;
+}
+
+void rootcheck_known(uintptr_t lo, uintptr_t hi)
+{
+    if (known.n < KNOWN)
+        known.at[known.n++] = (struct os_range){lo, hi};
+}
+
+/* The one that was hit last first: neighbours are registered together. */
+static bool is_known(uintptr_t lo, uintptr_t hi)
+{
+    for (size_t i = 0; i < known.n; i++) {
+        const struct os_range *r = &known.at[known.hit];
+        if (lo >= r->lo && hi <= r->hi)
+            return true;
+        known.hit = (known.hit + 1) % known.n;
+    }
+    return false;
+}
+
+static bool make_room(void)
+{
+    if ((maps.n + 1) * sizeof *maps.at <= maps.bytes)
+        return true;
+    size_t bytes = maps.bytes ? maps.bytes * 2 : os_page_size() * 2;
+    struct os_mapping *more = sysmem_alloc(bytes, SYS_GC);
+    if (!more)
+        return false;
+    for (size_t i = 0; i < maps.n; i++)
+        more[i] = maps.at[i];
+    if (maps.bytes)
+        sysmem_free(maps.at, maps.bytes, SYS_GC);
+    maps.at = more;
+    maps.bytes = bytes;
+    return true;
+}
+
+static bool note(const struct os_mapping *m, void *unused)
+{
+    (void)unused;
+    if (!make_room())
+        return false;
+    maps.at[maps.n++] = *m;
+    return true;
+}
+
+static bool have_table(void)
+{
+    if (!maps.tried) {
+        maps.tried = true;
+        maps.read = os_each_mapping(note, NULL);
+        maps.last = maps.n;
+    }
+    return maps.read;
+}
+
+static bool affordable(uintptr_t lo, uintptr_t hi)
+{
+    size_t price = maps.last > LEAST_PRICE ? maps.last : LEAST_PRICE;
+    size_t cost = 1 + (hi - lo) / os_page_size() / PAGES_PER_LINE;
+    if (!asking_works || maps.read || maps.spent + cost > price)
+        return false;
+    maps.spent += cost;
+    return true;
+}
+
+/* Where the readable part of a file's mapping ends: the file may be shorter by now, and its end is one place. */
+static uintptr_t end_of_file(uintptr_t lo, uintptr_t hi)
+{
+    size_t page = os_page_size();
+    uintptr_t good = round_down(lo, page), bad = round_up(hi, page);
+    if (!asking_works || os_try_read(bad - page, bad) != OS_FAULTS)
+        return hi;
+    bad -= page;
+    while (good < bad) {
+        uintptr_t middle = round_down(good + (bad - good) / 2, page);
+        if (os_try_read(middle, middle + page) == OS_FAULTS)
+            bad = middle;
+        else
+            good = middle + page;
+    }
+    return good < lo ? lo : good;
+}
+
+static size_t first_above(uintptr_t lo)
+{
+    size_t a = 0, b = maps.n;
+    while (a < b) {
+        size_t middle = a + (b - a) / 2;
+        if (maps.at[middle].hi > lo)
+            b = middle;
+        else
+            a = middle + 1;
+    }
+    return a;
+}
+
+static bool each_mapped(uintptr_t lo, uintptr_t hi, void (*fn)(uintptr_t, uintptr_t, void *), void *arg)
+{
+    uintptr_t given = 0;
+    for (size_t i = first_above(lo); i < maps.n && maps.at[i].lo < hi; i++) {
+        const struct os_mapping *m = &maps.at[i];
+        uintptr_t from = m->lo > lo ? m->lo : lo, to = m->hi < hi ? m->hi : hi;
+        if (m->readable && m->file)
+            to = end_of_file(from, to);
+        if (m->readable && from < to) {
+            fn(from, to, arg);
+            given += to - from;
+        }
+    }
+    return given == hi - lo;
+}
+
+/* Without the table: by halves, down to the page. */
+static bool each_half(uintptr_t lo, uintptr_t hi, void (*fn)(uintptr_t, uintptr_t, void *), void *arg)
+{
+    size_t page = os_page_size();
+    if (!asking_works || os_try_read(lo, hi) == OS_READS) {
+        fn(lo, hi, arg);
+        return true;
+    }
+    uintptr_t middle = round_down(lo + (hi - lo) / 2, page);
+    if (middle <= lo)
+        middle = round_down(lo, page) + page;
+    if (middle >= hi)
+        return false;
+    bool first = each_half(lo, middle, fn, arg), second = each_half(middle, hi, fn, arg);
+    return first && second;
+}
+
+bool rootcheck_each(uintptr_t lo, uintptr_t hi, void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+    if (lo >= hi)
+        return true;
+    if (is_known(lo, hi) || (affordable(lo, hi) && os_try_read(lo, hi) == OS_READS)) {
+        fn(lo, hi, arg);
+        return true;
+    }
+    return have_table() ? each_mapped(lo, hi, fn, arg) : each_half(lo, hi, fn, arg);
+}
