@@ -111,6 +111,7 @@ GC_SOURCES = \
 	%D%/api/rootcalls.c \
 	%D%/api/settings.c \
 	%D%/api/slow.c \
+	%D%/api/sort.c \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \

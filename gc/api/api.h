@@ -21,6 +21,7 @@ enum alloc_flags {
     ALLOC_NOSCAN = 1,
     ALLOC_ZERO = 2,       /* zeroed also when it is noscan */
     ALLOC_PINNED = 4,     /* uncollectable */
+    ALLOC_QUIET = 8,      /* the out-of-memory handler is not asked */
     ALLOC_ALIGN_SHIFT = 8 /* from here up: log2 of an alignment in pages, for large objects */
 };
 

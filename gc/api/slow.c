@@ -101,7 +101,7 @@ void *api_alloc_slow(size_t size, unsigned flags)
     if (t && size > 0 && fits_address_space(size, flags))
         p = alloc(&t->mcache, size, flags);
     if (unlikely(!p)) {
-        p = api_out_of_memory(size);
+        p = flags & ALLOC_QUIET ? NULL : api_out_of_memory(size);
         if (!p) {
             errno = ENOMEM;
             return NULL;
