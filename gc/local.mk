@@ -60,6 +60,10 @@ GC_SOURCES = \
 	%D%/world/region.h \
 	%D%/world/roots.c \
 	%D%/world/roots.h \
+	%D%/world/stackpool.c \
+	%D%/world/stackpool.h \
+	%D%/world/stacks.c \
+	%D%/world/stacks.h \
 	%D%/world/stop.c \
 	%D%/world/stop.h \
 	%D%/world/thread.c \
@@ -112,6 +116,7 @@ GC_SOURCES = \
 	%D%/api/settings.c \
 	%D%/api/slow.c \
 	%D%/api/sort.c \
+	%D%/api/stack.c \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \

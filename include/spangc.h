@@ -285,6 +285,83 @@ GC_SPAN_API int gc_remove_root_callback(gc_root_fn fn, void *arg);
 GC_SPAN_API int gc_thread_attach(void);
 GC_SPAN_API int gc_thread_detach(void);
 
+/* ---- coroutines ---------------------------------------------------------------------------------------------- */
+
+/* A stack that a thread may run on beside its own: a coroutine's, a fiber's, a generator's. The program reads lo and hi
+ * and writes sp, each time it leaves the stack or once and for all, see below; the rest is the library's.
+ *
+ * A stack is a root until gc_stack_free or gc_stack_unregister. While a thread runs on it, which the collector sees by
+ * that thread's stack pointer, it is scanned from there; else from where it was left:
+ *   - in the ucontext_t that gc_stack_set_context named, if one was: swapcontext and makecontext put it there;
+ *   - else in sp, which a switch in assembly stores as the only word (mov %rsp,(%rdi) with the handle in rdi), or
+ *     gc_stack_switch;
+ *   - sp is NULL, or an address outside [lo, hi]: it is not known, and all of the stack that is in memory is scanned;
+ *   - sp == hi: there is nothing on it, it is not scanned. gc_stack_finish stores that.
+ * A switch may be interrupted at any moment: what decides is which stack the thread's stack pointer lies on. */
+struct gc_stack {
+    void *sp; /* its stack pointer while no thread runs on it */
+    void *lo; /* its bytes are [lo, hi). For ucontext_t: uc_stack.ss_sp = lo, ss_size = hi - lo */
+    void *hi;
+};
+
+/* Returns a stack of at least `size` bytes (0: 64 KiB), from the operating system, with a page below lo that faults; or
+ * NULL with errno = EINVAL (size below GC_SPAN_STACK_MIN, above GC_SPAN_STACK_MAX) or ENOMEM. The size is rounded up to a
+ * power of two; pages take memory only once they are used. Nothing frees it but gc_stack_free: a handle that nobody
+ * holds any longer is still a root. Cost: some 50 ns from the pool, 2 us for a new one. (Go: stackalloc.) */
+#define GC_SPAN_STACK_MIN 16384
+#define GC_SPAN_STACK_MAX 1073741824
+GC_SPAN_API struct gc_stack *gc_stack_alloc(size_t size);
+
+/* Takes a stack of gc_stack_alloc back, into a pool that gives its pages to the operating system. NULL is ignored. What
+ * is no such stack, and one that the calling thread runs on, is reported on standard error in one line and the program
+ * aborts; so does the next collection when it finds another thread on a stack that was freed. */
+GC_SPAN_API void gc_stack_free(struct gc_stack *stack);
+
+/* Makes memory of the program's, [lo, hi), known as a stack, with regs as gc_stack_set_registers has it (NULL, 0: none).
+ * Returns its handle, or NULL with errno = EINVAL (bounds or regs not at multiples of 8, hi - lo below 1024, overlapping
+ * another stack) or ENOMEM. It must stay mapped until gc_stack_unregister, which takes NULL and anything else as
+ * gc_stack_free does. (bdwgc: GC_set_stackbottom, at each switch.) */
+GC_SPAN_API struct gc_stack *gc_stack_register(const void *lo, const void *hi, const void *regs, size_t regs_size);
+GC_SPAN_API void gc_stack_unregister(struct gc_stack *stack);
+
+/* Returns the handle of the calling thread's own stack, the same each time, valid until the thread ends; NULL with
+ * errno = ENOMEM. Not needed: while a thread is on another stack, all of its own that is in memory is scanned. A thread
+ * that has asked for it stores sp, or names a context, whenever it leaves its own stack for another. */
+GC_SPAN_API struct gc_stack *gc_stack_self(void);
+
+/* Names the memory where the registers of the stack are kept while it is suspended, to be scanned with it, unless it is
+ * scanned anyway; NULL, 0: none. Replaces what was named before, a context too. It must stay readable as long; if it is
+ * part of an object, that object is kept. Returns 0, or -1 with errno = EINVAL (not at multiples of 8). A stack that is
+ * not one aborts as above. */
+GC_SPAN_API int gc_stack_set_registers(struct gc_stack *stack, const void *regs, size_t regs_size);
+
+/* Names the ucontext_t that swapcontext saves the stack's registers and stack pointer in: both are found there, and a
+ * switch needs no store for the collector. Before or after makecontext. NULL: none. Sets sp to NULL. */
+GC_SPAN_API int gc_stack_set_context(struct gc_stack *stack, const void *ucontext);
+
+/* About to leave `from`, in the function that calls the switch (swapcontext, longjmp, a library's): one store. What this
+ * function's frame holds, and 128 bytes below for a switch that pushes registers, is scanned. Where the compiler cannot
+ * tell the stack pointer it stores NULL. */
+#if defined __GNUC__ && defined __x86_64__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+static inline __attribute__((__always_inline__)) void gc_stack_switch(struct gc_stack *from)
+{
+    register char *rsp __asm__("rsp"); /* an operand, so that the frame is complete before it */
+    char *sp;
+    __asm__ volatile("leaq -128(%1), %0" : "=r"(sp) : "r"(rsp) : "memory");
+    *(void *volatile *)&from->sp = sp;
+}
+#pragma GCC diagnostic pop
+#else
+static inline void gc_stack_switch(struct gc_stack *from) { *(void *volatile *)&from->sp = NULL; }
+#endif
+
+/* There is nothing on the stack any longer: its coroutine ended. May be called on the stack itself, as the last thing;
+ * until the thread is on another one, what is there is scanned. sp = NULL, gc_stack_set_context or gc_stack_free make it
+ * ready for another coroutine. */
+static inline void gc_stack_finish(struct gc_stack *stack) { *(void *volatile *)&stack->sp = stack->hi; }
+
 /* ---- watch --------------------------------------------------------------------------------------------------- */
 
 /* Go's MemStats, in bytes, objects and nanoseconds. Bytes of objects are sizes of their class; a shared 16-byte block

@@ -17,7 +17,7 @@ UNIT_LIBS = libspangc-nullos.la $(CHECK_LIBS)
 INSIDE_LIBS = libspangc-core.la $(CHECK_LIBS)
 API_LIBS = libspangc.la $(CHECK_LIBS)
 
-noinst_HEADERS += %D%/check_main.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h \
+noinst_HEADERS += %D%/check_main.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h \
 	%D%/api/registers.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c tools/mksizeclass.c tools/install-deps
 
@@ -100,6 +100,8 @@ api_tests += %D%/api/badpointer
 %C%_api_badpointer_LDADD = $(API_LIBS)
 api_tests += %D%/api/callback
 %C%_api_callback_LDADD = $(API_LIBS)
+api_tests += %D%/api/coroutines
+%C%_api_coroutines_LDADD = $(API_LIBS)
 api_tests += %D%/api/environment
 %C%_api_environment_LDADD = $(API_LIBS)
 api_tests += %D%/api/events

@@ -50,6 +50,9 @@ _Noreturn void api_bad_pointer(const char *call, const void *p);
 struct flight;
 void api_free_flights(struct flight *f);
 
+/* Give the pages of stacks that wait in the pool back to the system. Not in a region. */
+void api_stacks_release(void);
+
 /* gc_free of an object that api_find gave. In a region. False: it was freed before. */
 bool api_free_object(struct thread *t, const struct object *o);
 

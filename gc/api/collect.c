@@ -7,6 +7,7 @@
 #include "heap/pageheap.h"
 #include "os/os.h"
 #include "watch/events.h"
+#include "world/stacks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,22 +59,28 @@ static NOINLINE void clear_below(uintptr_t end)
     __asm__ volatile("" : : "r"(piece) : "memory");
 }
 
-/* Where the stack that the thread runs on ends below; `here` if it is not known. An alternate signal stack may lie
- * within the thread's own, with frames in use below it. */
-static uintptr_t stack_end(const struct thread *t, uintptr_t here)
+/* Where the stack that the calling thread runs on begins; its address `here` when that is not known. An alternate signal
+ * stack may lie within the thread's own, with frames in use below it. */
+static uintptr_t stack_begin(struct thread *t, uintptr_t here)
 {
     struct os_range alt = os_own_altstack();
     if (here >= alt.lo && here < alt.hi)
         return alt.lo;
-    return here >= t->stack_lo && here < t->stack_hi ? t->stack_lo : here;
+    region_enter(&t->mcache);
+    lock_acquire(&stacks_lock);
+    const struct stack *s = stacks_around(here);
+    uintptr_t lo = s ? s->lo : here >= t->stack_lo && here < t->stack_hi ? t->stack_lo : here;
+    lock_release(&stacks_lock);
+    region_leave(&t->mcache);
+    return lo;
 }
 
 void gc_clear_stack(size_t bytes)
 {
     enum { MARGIN = 16 * 1024 }; /* for the frames of this call and of a signal handler */
-    const struct thread *t = api_thread();
+    struct thread *t = api_thread();
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    size_t room = t ? here - stack_end(t, here) : 0;
+    size_t room = t ? here - stack_begin(t, here) : 0;
     room = room > MARGIN ? room - MARGIN : 0;
     if (bytes > room)
         bytes = room;
@@ -91,6 +98,7 @@ size_t gc_release_memory(void)
     region_enter(&t->mcache);
     size_t n = pageheap_release_all();
     region_leave(&t->mcache);
+    api_stacks_release();
     events_emit(GC_SPAN_EVENT_SCAVENGED, 0, n);
     errno = saved;
     return n;

@@ -24,6 +24,7 @@
 #include "watch/events.h"
 #include "world/flight.h"
 #include "world/roots.h"
+#include "world/stacks.h"
 #include "world/stop.h"
 
 #include <pthread.h>
@@ -33,6 +34,7 @@ static void acquire_heap(void)
     pinned_fork_acquire();
     roots_fork_acquire();
     flight_fork_acquire();
+    stacks_fork_acquire();
     mcentral_fork_acquire();
     pageheap_fork_acquire();
     gcbits_fork_acquire();
@@ -47,6 +49,7 @@ static void release_heap(void)
     gcbits_fork_release();
     pageheap_fork_release();
     mcentral_fork_release();
+    stacks_fork_release();
     flight_fork_release();
     roots_fork_release();
     pinned_fork_release();

@@ -19,6 +19,7 @@ enum lock_rank {
     RANK_PINNED = RANK_HEAP_FIRST, /* the cache of uncollectable objects */
     RANK_ROOTS,                    /* registered and excluded ranges */
     RANK_FLIGHT,                   /* threads not joined yet, by their id */
+    RANK_STACKS,                   /* coroutine stacks and their pool */
     RANK_MCENTRAL,                 /* one per spanclass; two at once only by fork, in order of address */
     RANK_PAGEHEAP,                 /* free runs, page table, span records */
     RANK_GCBITS,                   /* free bitmaps */

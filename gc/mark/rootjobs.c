@@ -1,7 +1,8 @@
 /* rootjobs.c - every place that the collector looks for pointers, as ranges.
  * Owns:   the list of jobs, kept from cycle to cycle.
  * Locks:  none; the world is stopped and the list of images is still.
- * Keeps:  .all   a listed thread that is not ours contributes its registers and its stack from SP up
+ * Keeps:  .all   a listed thread that is not ours contributes its registers and its stack from SP up, and a stack that
+ *                no thread runs on what was in use when it was left
  *         .given  a range that the program named is read only where it can be: it may be unmapped by now  (add_given)
  * Below:  scan, rootcheck, world, os.   Above: cycle, checkmark. */
 #include "mark/rootjobs.h"
@@ -13,6 +14,7 @@
 #include "os/os_mem.h"
 #include "world/boundary.h"
 #include "world/roots.h"
+#include "world/stacks.h"
 #include "world/thread.h"
 
 #include <string.h>
@@ -114,26 +116,43 @@ static void add_pinned(struct mspan *s, void *unused)
     add((struct root_job){.kind = ROOT_PINNED, .span = s});
 }
 
-static void add_thread_range(const struct thread *t, enum root_kind kind, uintptr_t lo, uintptr_t hi)
+static void add_words(int tid, enum root_kind kind, uintptr_t lo, uintptr_t hi)
 {
     if (lo < hi)
-        add_range((struct root_job){.kind = kind, .lo = lo, .hi = hi, .tid = t->tid});
+        add_range((struct root_job){.kind = kind, .lo = lo, .hi = hi, .tid = tid});
 }
 
-/* The thread runs elsewhere, on an alternate stack say, and where it left its own stack is not known: all of that
- * stack that is in memory. What was never touched holds nothing, and may not be touched now. */
-static void add_resident_stack(const struct thread *t)
+static void add_thread_range(const struct thread *t, enum root_kind kind, uintptr_t lo, uintptr_t hi)
+{
+    add_words(t->tid, kind, lo, hi);
+}
+
+/* Which pages of [lo, lo + n pages) are in memory. Where some are not mapped, each is asked for by itself. */
+static void find_resident(uintptr_t lo, size_t n, unsigned char *resident)
+{
+    size_t page = os_page_size();
+    if (os_resident(lo, n * page, resident))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (!os_resident(lo + i * page, page, &resident[i]))
+            resident[i] = 0;
+}
+
+/* The stack was left, and where is not known: all of it that is in memory. What was never touched holds nothing, and
+ * may not be touched now. */
+static void add_resident(int tid, uintptr_t lo, uintptr_t hi)
 {
     enum { BATCH = 64 };
     unsigned char resident[BATCH];
     size_t page = os_page_size();
-    for (uintptr_t p = round_down(t->stack_lo, page); p < t->stack_hi; p += BATCH * page) {
-        size_t n = round_up(t->stack_hi - p, page) / page;
+    for (uintptr_t p = round_down(lo, page); p < hi; p += BATCH * page) {
+        size_t n = round_up(hi - p, page) / page;
         n = n < BATCH ? n : BATCH;
+        find_resident(p, n, resident);
         for (size_t i = 0; i < n; i++) {
-            uintptr_t lo = p + i * page;
-            if (os_resident(lo, page, &resident[i]) && resident[i])
-                add_thread_range(t, ROOT_STACK, lo, lo + page < t->stack_hi ? lo + page : t->stack_hi);
+            uintptr_t from = p + i * page, to = from + page;
+            if (resident[i])
+                add_words(tid, ROOT_STACK, from < lo ? lo : from, to < hi ? to : hi);
         }
     }
 }
@@ -159,19 +178,52 @@ static bool on_grown_main_stack(const struct thread *t, uintptr_t sp)
     return t->main && sp < t->stack_lo && all_mapped(sp, t->stack_lo);
 }
 
-/* The stack from sp on; other: the part in use of an alternate stack that sp lies on. */
-static void add_stack(const struct thread *t, uintptr_t sp, struct os_range other)
+/* On its own stack; but a coroutine's may be a local array there, so those go first. */
+static bool add_own_stack(const struct thread *t, uintptr_t sp, uintptr_t from)
 {
     bool own = sp >= t->stack_lo && sp < t->stack_hi;
-    /* An alternate stack may lie within the thread's own: what was interrupted is below it. */
-    if (other.lo == other.hi && (own || on_grown_main_stack(t, sp))) {
-        add_thread_range(t, ROOT_STACK, sp, t->stack_hi);
-        return;
-    }
-    if (other.lo == other.hi)
+    if (own && t->own_stack)
+        stacks_note_own(t->own_stack, from);
+    else if (own || on_grown_main_stack(t, sp))
+        add_thread_range(t, ROOT_STACK, from, t->stack_hi);
+    else
+        return false;
+    return true;
+}
+
+/* The stack that sp lies on, in use from `from` on; other: the part in use of an alternate stack that sp lies on, which
+ * may be within the thread's own: what was interrupted is elsewhere. Stacks that are listed are added later. */
+static void add_stack(const struct thread *t, uintptr_t sp, uintptr_t from, struct os_range other)
+{
+    bool alternate = other.lo < other.hi;
+    if (alternate) {
+        add_thread_range(t, ROOT_STACK, other.lo, other.hi);
+        stacks_note_words(t->own_stack, other.lo, other.hi);
+    } else if (!stacks_note_sp(sp, from)) {
+        if (add_own_stack(t, sp, from))
+            return;
         jobs.lost++;
-    add_thread_range(t, ROOT_STACK, other.lo, other.hi);
-    add_resident_stack(t);
+    }
+    if (!t->own_stack)
+        add_resident(t->tid, t->stack_lo, t->stack_hi);
+}
+
+/* Registers may be kept in an object: it must stay while the library knows of it. */
+static void add_stack_ref(const struct stack_use *use, void *unused)
+{
+    (void)unused;
+    if (arena_contains(*use->ref))
+        add_words(0, ROOT_REGISTERS, (uintptr_t)use->ref, (uintptr_t)(use->ref + 1));
+}
+
+static void add_listed_stack(const struct stack_use *use, void *unused)
+{
+    if (use->untouched)
+        add_resident(0, use->lo, use->hi);
+    else
+        add_words(0, ROOT_STACK, use->lo, use->hi);
+    add_words(0, ROOT_REGISTERS, use->regs_lo, use->regs_hi);
+    add_stack_ref(use, unused);
 }
 
 /* What lies in the stack's mapping is scanned as stack, up to its end, if stacks are. */
@@ -209,7 +261,7 @@ static void add_interrupted(const struct thread *t)
     struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
     add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
     add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
-    add_stack(t, os_context_stack(t->context), os_context_altstack(t->context));
+    add_stack(t, os_context_sp(t->context), os_context_stack(t->context), os_context_altstack(t->context));
 }
 
 static void add_at_boundary(const struct thread *t)
@@ -217,11 +269,13 @@ static void add_at_boundary(const struct thread *t)
     uintptr_t lo, hi;
     boundary_registers(t->boundary, &lo, &hi);
     add_thread_range(t, ROOT_REGISTERS, lo, hi);
-    add_stack(t, boundary_stack(t->boundary), (struct os_range){t->other_lo, t->other_hi});
+    uintptr_t sp = boundary_stack(t->boundary);
+    add_stack(t, sp, sp, (struct os_range){t->other_lo, t->other_hi});
 }
 
-static void add_threads(void)
+static void add_stacks(void)
 {
+    stacks_begin_notes();
     for (const struct thread *t = thread_list; t; t = t->next) {
         if (t->internal)
             continue;
@@ -231,6 +285,8 @@ static void add_threads(void)
         else
             add_at_boundary(t);
     }
+    /* A thread that is nowhere may have been interrupted on any of them. */
+    stacks_each_use(jobs.lost > 0, add_listed_stack, NULL);
 }
 
 bool rootjobs_build(bool stacks)
@@ -247,7 +303,9 @@ bool rootjobs_build(bool stacks)
     mcentral_each_pinned(add_pinned, NULL);
     add_tls_of_all();
     if (jobs.stacks)
-        add_threads();
+        add_stacks();
+    else
+        stacks_each_use(false, add_stack_ref, NULL);
     roots_call_callbacks(&(struct gc_root_report){add_reported, add_pointer});
     return !jobs.failed;
 }

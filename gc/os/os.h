@@ -15,6 +15,7 @@ const char *os_arch_name(void); /* in os_cpu_*.c */
 int os_cpu_count(void);           /* CPUs that the affinity mask and the control groups allow, at least 1 */
 uint64_t os_ram_bytes(void);      /* physical memory */
 uint64_t os_address_left(void);   /* what RLIMIT_AS leaves, or UINT64_MAX */
+uint64_t os_max_mappings(void);   /* how many the kernel lets a process have */
 uint64_t os_now_ns(void);         /* CLOCK_MONOTONIC */
 uint64_t os_wall_ns(void);        /* since 1970 */
 uint64_t os_process_cpu_ns(void); /* CPU time of the whole process */
@@ -125,8 +126,16 @@ bool os_any_specific(uintptr_t self);
 
 /* ---- the CPU: what an interrupted thread's context holds (os_cpu_*.c) ---- */
 
-/* Where the scan of an interrupted stack starts: SP less the red zone. */
+/* The most that an ABI lets a function use below SP. */
+enum { OS_RED_ZONE = 512 };
+
+/* Where the scan of an interrupted stack starts: SP less the red zone. And an address that lies on that stack for
+ * certain, which what is below SP need not do. */
 uintptr_t os_context_stack(const void *ucontext);
+uintptr_t os_context_sp(const void *ucontext);
+
+/* SP in a ucontext_t that getcontext, makecontext or swapcontext filled; 0 where it is not known how to find it. */
+uintptr_t os_saved_sp(const void *ucontext);
 
 /* The saved general registers, then the vector registers, as ranges of words; empty (lo == hi) where there are none. */
 struct os_range os_context_registers(const void *ucontext);

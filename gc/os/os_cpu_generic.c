@@ -11,6 +11,14 @@ const char *os_arch_name(void) { return "generic"; }
 
 uintptr_t os_context_stack(const void *ucontext) { return (uintptr_t)ucontext; }
 
+uintptr_t os_context_sp(const void *ucontext) { return (uintptr_t)ucontext; }
+
+uintptr_t os_saved_sp(const void *ucontext)
+{
+    (void)ucontext;
+    return 0;
+}
+
 struct os_range os_context_registers(const void *ucontext)
 {
     return (struct os_range){(uintptr_t)ucontext, (uintptr_t)ucontext + sizeof(ucontext_t)};

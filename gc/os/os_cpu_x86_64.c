@@ -18,6 +18,14 @@ uintptr_t os_context_stack(const void *ucontext)
     return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
 }
 
+uintptr_t os_context_sp(const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    return (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+}
+
+uintptr_t os_saved_sp(const void *ucontext) { return os_context_sp(ucontext); }
+
 struct os_range os_context_registers(const void *ucontext)
 {
     const ucontext_t *uc = ucontext;

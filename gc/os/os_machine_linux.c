@@ -28,11 +28,11 @@ uint64_t os_ram_bytes(void)
     return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_C(1) << 30;
 }
 
-/* Bytes of address space in use: the first number of /proc/self/statm, in pages; 0 when unknown. */
-static uint64_t address_used(void)
+/* The number that a file of /proc begins with; 0 when it cannot be read. */
+static uint64_t first_number(const char *path)
 {
     char text[64];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
     ssize_t n = read(fd, text, sizeof text - 1);
@@ -40,7 +40,17 @@ static uint64_t address_used(void)
     if (n <= 0)
         return 0;
     text[n] = 0;
-    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return strtoull(text, NULL, 10);
+}
+
+/* Bytes of address space in use; 0 when unknown. */
+static uint64_t address_used(void) { return first_number("/proc/self/statm") * (uint64_t)sysconf(_SC_PAGESIZE); }
+
+uint64_t os_max_mappings(void)
+{
+    enum { KERNEL_DEFAULT = 65530 };
+    uint64_t n = first_number("/proc/sys/vm/max_map_count");
+    return n ? n : KERNEL_DEFAULT;
 }
 
 uint64_t os_address_left(void)

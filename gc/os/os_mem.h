@@ -20,6 +20,14 @@ bool os_map(void *p, size_t n);
 /* Fresh readable and writable pages from anywhere. */
 void *os_alloc(size_t n);
 
+/* Make mapped pages fault when they are touched, without a mapping of their own; they lose their contents. Whether the
+ * kernel knows how (Linux 6.13) is found out by trying. */
+bool os_guards_known(void);
+bool os_guard(void *p, size_t n);
+
+/* Never back these reserved pages by huge ones: of each stack, only the few pages in use are to be in memory. */
+void os_avoid_huge_pages(void *p, size_t n);
+
 /* Give the contents of mapped pages back; they stay mapped. */
 bool os_release(void *p, size_t n);
 

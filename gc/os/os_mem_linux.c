@@ -9,6 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 size_t os_page_size(void)
 {
     static size_t size;
@@ -44,6 +48,24 @@ void *os_alloc(size_t n)
     void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
+
+bool os_guard(void *p, size_t n)
+{
+    CHECK(aligned(p, n), "os_mem.aligned");
+    return madvise(p, n, MADV_GUARD_INSTALL) == 0;
+}
+
+bool os_guards_known(void)
+{
+    void *p = os_alloc(os_page_size());
+    bool known = p && os_guard(p, os_page_size());
+    if (p)
+        os_free(p, os_page_size());
+    return known;
+}
+
+/* A kernel without huge pages refuses, which is as good. */
+void os_avoid_huge_pages(void *p, size_t n) { madvise(p, n, MADV_NOHUGEPAGE); }
 
 bool os_release(void *p, size_t n)
 {

@@ -98,6 +98,17 @@ void *os_alloc(size_t n)
     return p;
 }
 
+bool os_guards_known(void) { return !os_null.no_guards; }
+
+bool os_guard(void *p, size_t n)
+{
+    CHECK_ALWAYS(aligned(p, n) && in_reservation((uintptr_t)p, n), "os_mem_null.contents");
+    os_null.guarded += n;
+    return true;
+}
+
+void os_avoid_huge_pages(void *p, size_t n) { CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents"); }
+
 bool os_release(void *p, size_t n)
 {
     CHECK_ALWAYS(aligned(p, n), "os_mem.aligned");

@@ -15,6 +15,8 @@ struct os_null {
     size_t released;         /* bytes passed to os_release in all */
     size_t limit;            /* mapped may not exceed this; 0 none */
     uintptr_t base;          /* where the first reservation goes */
+    bool no_guards;          /* os_guard is not known to this kernel */
+    size_t guarded;          /* bytes passed to os_guard */
 };
 
 /* One for the process: the test writes it before the first call and reads it after. */

@@ -16,6 +16,7 @@
 #include "heap/pinned.h"
 #include "heap/sysmem.h"
 #include "os/os.h"
+#include "world/stackpool.h"
 #include "world/stop.h"
 
 #include <string.h>
@@ -26,6 +27,7 @@ _Static_assert(sizeof((struct gc_memstats *)0)->by_size / sizeof(struct gc_by_si
 static void read_sys(struct gc_memstats *st, const struct pageheap_stats *ph)
 {
     st->heap_sys = sysmem_bytes(SYS_HEAP);
+    st->stack_inuse = stackpool_inuse();
     st->stack_sys = sysmem_bytes(SYS_STACK);
     st->mspan_sys = sysmem_bytes(SYS_MSPAN);
     st->mcache_sys = sysmem_bytes(SYS_MCACHE);

@@ -10,6 +10,7 @@
 #include "heap/fixalloc.h"
 #include "os/os.h"
 #include "world/region.h"
+#include "world/stacks.h"
 
 #include <limits.h>
 #include <pthread.h>
@@ -65,10 +66,21 @@ struct thread *thread_record_new(void)
     return t;
 }
 
+static void drop_own_stack(struct thread *t)
+{
+    if (!t->own_stack)
+        return;
+    lock_acquire(&stacks_lock);
+    stacks_remove(t->own_stack);
+    lock_release(&stacks_lock);
+    t->own_stack = NULL;
+}
+
 static void record_free(struct thread *t)
 {
     dead_lookups += t->mcache.lookups;
     t->tid = 0;
+    drop_own_stack(t);
     lock_acquire(&record_lock);
     fixalloc_free(&records, t);
     lock_release(&record_lock);

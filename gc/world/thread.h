@@ -10,6 +10,7 @@
 enum thread_state { THREAD_RUNNING, THREAD_SAFE };
 
 struct boundary;
+struct stack;
 
 struct thread {
     struct mcache mcache;            /* first: mcache_self is the thread */
@@ -28,6 +29,7 @@ struct thread {
     _Atomic bool awaited;            /* it allocates: asked by its flag first, and looks for the start. The stopper */
     const void *context;             /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
+    struct stack *own_stack;         /* what gc_stack_self made for it, or NULL. This thread */
     uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
 };
 
