@@ -24,13 +24,19 @@ noinst_PROGRAMS += %D%/lisp %D%/lisp-plain
 %C%_lisp_plain_CPPFLAGS = $(examples_plain_cppflags)
 %C%_lisp_plain_LDADD = -lm
 
+# No twin on plain malloc: the stacks are the library's.
+noinst_PROGRAMS += %D%/coroutines
+%C%_coroutines_SOURCES = %D%/coroutines.c
+%C%_coroutines_LDADD = libspangc.la
+
 exampledir = $(docdir)/examples
-dist_example_DATA = %D%/lisp.c %D%/peano.c %D%/plain_malloc.h %D%/wordfreq.c
+dist_example_DATA = %D%/coroutines.c %D%/lisp.c %D%/peano.c %D%/plain_malloc.h %D%/wordfreq.c
 exampleschemedir = $(exampledir)/scheme
 dist_examplescheme_DATA = %D%/scheme/meta.scm %D%/scheme/nqueens.scm %D%/scheme/prelude.h %D%/scheme/sort.scm
 
 # What the programs print, and what they are given, in the test.
 EXTRA_DIST += \
+	%D%/expected/coroutines.out \
 	%D%/expected/lisp.out \
 	%D%/expected/lisp.scm \
 	%D%/expected/meta.out \

@@ -127,32 +127,33 @@ static void add_thread_range(const struct thread *t, enum root_kind kind, uintpt
     add_words(t->tid, kind, lo, hi);
 }
 
-/* Which pages of [lo, lo + n pages) are in memory. Where some are not mapped, each is asked for by itself. */
-static void find_resident(uintptr_t lo, size_t n, unsigned char *resident)
+static void add_used_pages(int tid, uintptr_t lo, uintptr_t hi, const unsigned char *used)
 {
     size_t page = os_page_size();
-    if (os_resident(lo, n * page, resident))
-        return;
-    for (size_t i = 0; i < n; i++)
-        if (!os_resident(lo + i * page, page, &resident[i]))
-            resident[i] = 0;
+    for (uintptr_t p = round_down(lo, page); p < hi; p += page, used++)
+        if (*used)
+            add_words(tid, ROOT_STACK, p < lo ? lo : p, p + page < hi ? p + page : hi);
 }
 
-/* The stack was left, and where is not known: all of it that is in memory. What was never touched holds nothing, and
- * may not be touched now. */
+/* The stack was left, and where is not known: all of it that has contents. What was never touched holds nothing, and
+ * may not be touched now. From its base down to the first page that is not mapped: the main thread's is mapped as far
+ * as it has grown. */
 static void add_resident(int tid, uintptr_t lo, uintptr_t hi)
 {
     enum { BATCH = 64 };
-    unsigned char resident[BATCH];
-    size_t page = os_page_size();
-    for (uintptr_t p = round_down(lo, page); p < hi; p += BATCH * page) {
-        size_t n = round_up(hi - p, page) / page;
-        n = n < BATCH ? n : BATCH;
-        find_resident(p, n, resident);
-        for (size_t i = 0; i < n; i++) {
-            uintptr_t from = p + i * page, to = from + page;
-            if (resident[i])
-                add_words(tid, ROOT_STACK, from < lo ? lo : from, to < hi ? to : hi);
+    unsigned char used[BATCH];
+    size_t page = os_page_size(), n = BATCH;
+    while (hi > lo) {
+        uintptr_t top = round_up(hi, page), left = (top - round_down(lo, page)) / page;
+        n = n < left ? n : left;
+        uintptr_t from = top - n * page;
+        if (os_in_use(from, n * page, used)) {
+            add_used_pages(tid, from < lo ? lo : from, hi, used);
+            hi = from;
+        } else if (n == 1) {
+            return;
+        } else {
+            n = 1;
         }
     }
 }

@@ -73,6 +73,9 @@ struct os_range os_own_altstack(void);
 /* Of the pages [p, p + n) sets resident[i] = 1 for those in memory; false where they are not all mapped. */
 bool os_resident(uintptr_t p, size_t n, unsigned char *resident);
 
+/* The same for pages that have contents: in memory, or swapped out. */
+bool os_in_use(uintptr_t p, size_t n, unsigned char *used);
+
 /* ---- what memory can be read (os_readable_linux.c) ---- */
 
 enum os_read { OS_READS, OS_FAULTS, OS_READ_UNKNOWN };

@@ -5,10 +5,12 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -105,5 +107,40 @@ bool os_resident(uintptr_t p, size_t n, unsigned char *resident)
         return false;
     for (size_t i = 0; i < n / (size_t)sysconf(_SC_PAGESIZE); i++)
         resident[i] &= 1;
+    return true;
+}
+
+/* Swap may be added while the program runs. */
+static bool swapping(void)
+{
+    struct sysinfo si;
+    return sysinfo(&si) != 0 || si.totalswap > 0;
+}
+
+/* Bits 63 and 62 of an entry: present, swapped. */
+static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
+{
+    enum { BATCH = 64 };
+    uint64_t entries[BATCH];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int fd = n <= BATCH ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    ssize_t want = (ssize_t)(n * sizeof *entries);
+    bool ok = pread(fd, entries, (size_t)want, (off_t)(p / page * sizeof *entries)) == want;
+    close(fd);
+    for (size_t i = 0; ok && i < n; i++)
+        used[i] = entries[i] >> 62 != 0;
+    return ok;
+}
+
+/* mincore calls a page that is swapped out not resident. Where pagemap cannot be read, all may have contents. */
+bool os_in_use(uintptr_t p, size_t n, unsigned char *used)
+{
+    if (!os_resident(p, n, used))
+        return false;
+    size_t pages = n / (size_t)sysconf(_SC_PAGESIZE);
+    if (memchr(used, 0, pages) && swapping() && !read_pagemap(p, pages, used))
+        memset(used, 1, pages);
     return true;
 }

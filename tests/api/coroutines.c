@@ -228,6 +228,17 @@ END_TEST
 
 /* ---- the stack that the thread left ---- */
 
+/* Deeper on the stack than where it was left before. */
+static NOINLINE void run_deeper(void (*meanwhile)(void))
+{
+    void *volatile objects[100];
+    for (size_t i = 0; i < 100; i++)
+        objects[i] = make_filled(SIZE, i);
+    meanwhile();
+    for (size_t i = 0; i < 100; i++)
+        check_live(objects[i], SIZE, i);
+}
+
 static NOINLINE void collect_here(struct co *co)
 {
     (void)co;
@@ -248,8 +259,9 @@ static void *leave_own_stack(void *how)
     for (int with_handle = 0; with_handle < 2; with_handle++) {
         struct gc_stack *own = with_handle ? gc_stack_self() : NULL;
         struct co *co = co_new(*(enum how *)how, collect_here, 0);
-        ck_assert_ptr_eq(gc_stack_self(), gc_stack_self());
         hold_while(co, own);
+        run_deeper(churn_hard); /* back on its own stack */
+        ck_assert(!own || own == gc_stack_self());
         co_free(co);
     }
     return NULL;
@@ -323,6 +335,95 @@ START_TEST(stack_within_the_threads_own)
     in_an_array(array, sizeof array);
 }
 END_TEST
+
+/* ---- the running stack ---- */
+
+static atomic_bool deep, looked;
+
+static NOINLINE void wait_until_looked(void)
+{
+    atomic_store(&deep, true);
+    while (!atomic_load(&looked))
+        sched_yield();
+}
+
+/* Its saved SP is that of an earlier yield, with less on the stack than now, when it collects, or another thread does. */
+static NOINLINE void yield_then_collect(struct co *co)
+{
+    co_yield (co);
+    run_deeper(churn_hard);
+}
+
+static NOINLINE void yield_then_wait(struct co *co)
+{
+    co_yield (co);
+    run_deeper(wait_until_looked);
+}
+
+static void *run_two(void *how)
+{
+    void (*const fn[])(struct co *) = {yield_then_collect, yield_then_wait};
+    for (int i = 0; i < 2; i++) {
+        struct co *co = co_new(*(enum how *)how, fn[i], 0);
+        co_resume(co, NULL);
+        co_resume(co, NULL);
+        ck_assert(co->done);
+        co_free(co);
+    }
+    return NULL;
+}
+
+START_TEST(running_deeper_than_it_was_left)
+{
+    enum how how = _i;
+    pthread_t t;
+    if (_i == ASSEMBLY && !have_assembly)
+        return;
+    ck_assert_int_eq(pthread_create(&t, NULL, run_two, &how), 0);
+    while (!atomic_load(&deep))
+        sched_yield();
+    churn_hard();
+    atomic_store(&looked, true);
+    ck_assert_int_eq(pthread_join(t, NULL), 0);
+}
+END_TEST
+
+#ifdef __x86_64__
+/* In the middle of a switch: SP is the new stack's already, the registers are not yet loaded. */
+static NOINLINE void stand_on(void *sp)
+{
+    __asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\t"
+                     "movb $1, (%1)\n1:\tpause\n\tcmpb $0, (%2)\n\tje 1b\n\tmov %%rbx, %%rsp"
+                     :
+                     : "r"(sp), "r"(&deep), "r"(&looked)
+                     : "rbx", "memory", "cc");
+}
+
+static uintptr_t *saved_registers;
+
+static void *stand_there(void *lo)
+{
+    struct gc_stack *s = gc_stack_register(lo, (char *)lo + 65536, saved_registers, sizeof(uintptr_t));
+    s->sp = (char *)s->hi - 64;
+    stand_on(s->sp);
+    return NULL;
+}
+
+START_TEST(registers_not_yet_loaded)
+{
+    pthread_t t;
+    saved_registers = malloc(sizeof *saved_registers);
+    *saved_registers = (uintptr_t)make_filled(SIZE, 3);
+    ck_assert_int_eq(pthread_create(&t, NULL, stand_there, malloc(65536)), 0);
+    while (!atomic_load(&deep))
+        sched_yield();
+    churn_hard();
+    check_live((void *)*saved_registers, SIZE, 3);
+    atomic_store(&looked, true);
+    ck_assert_int_eq(pthread_join(t, NULL), 0);
+}
+END_TEST
+#endif
 
 /* ---- threads ---- */
 
@@ -494,22 +595,12 @@ static void on_signal(int sig)
     churn_hard();
 }
 
-/* Its saved SP is that of an earlier yield, with less on the stack than when the handler comes. */
-static NOINLINE void go_deeper(struct co *co)
-{
-    void *volatile objects[100];
-    for (size_t i = 0; i < 100; i++)
-        objects[i] = make_filled(SIZE, i);
-    raise(SIGUSR1);
-    for (size_t i = 0; i < 100; i++)
-        check_live(objects[i], SIZE, i);
-    (void)co;
-}
+static NOINLINE void raise_it(void) { raise(SIGUSR1); }
 
 static NOINLINE void yield_then_go_deeper(struct co *co)
 {
     co_yield (co);
-    go_deeper(co);
+    run_deeper(raise_it);
 }
 
 START_TEST(interrupted_by_a_handler_on_the_alternate_stack)
@@ -786,6 +877,10 @@ static void tests(TCase *tc)
     tcase_add_loop_test(tc, own_stack_while_a_coroutine_collects, 0, HOWS);
     tcase_add_test(tc, own_stack_from_where_it_was_left);
     tcase_add_test(tc, stack_within_the_threads_own);
+    tcase_add_loop_test(tc, running_deeper_than_it_was_left, 0, HOWS);
+#ifdef __x86_64__
+    tcase_add_test(tc, registers_not_yet_loaded);
+#endif
     tcase_add_test(tc, migrating_between_threads);
     tcase_add_loop_test(tc, stopped_at_any_moment, 0, HOWS);
     tcase_add_test(tc, a_hundred_thousand);

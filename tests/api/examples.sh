@@ -45,6 +45,22 @@ wordfreq_twice()
     "$1" -n 8 "$examples/expected/words.txt" && echo && "$1" -i -n 5 <"$examples/expected/words.txt"
 }
 
+coroutines_twice()
+{
+    "$bin/coroutines" -l 3 -n 6 "$examples/expected/words.txt" && echo &&
+        "$bin/coroutines" -l 1 -w 11 "$examples/expected/words.txt" "$examples/expected/words.txt"
+}
+same coroutines.out coroutines_twice
+# The same with a collection at each step, and through many of them.
+SPANGC_PERCENT=1 same coroutines.out coroutines_twice
+i=0
+while [ "$i" -lt 2000 ]; do
+    cat "$examples/expected/words.txt"
+    i=$((i + 1))
+done >many
+prints '   8000 the whale
+   4000 and the' env SPANGC_PERCENT=1 "$bin/coroutines" -l 3 -n 2 many
+
 for plain in '' -plain; do
     same peano.out "$bin/peano$plain" 8
     same wordfreq.out wordfreq_twice "$bin/wordfreq$plain"
@@ -78,6 +94,10 @@ fails 1 'no-such-file: No such file or directory' "$bin/wordfreq" no-such-file w
 diff - out <<'text' || fail "wordfreq stopped at a file that it could not read"
       1 word
 text
+
+fails 2 'usage: coroutines' "$bin/coroutines" -x
+fails 2 '-w wants a number, not "-1"' "$bin/coroutines" -w -1
+fails 1 'no-such-file: No such file or directory' "$bin/coroutines" no-such-file words
 
 # prints takes both streams: nothing but the value may come.
 prints '(3 "x" #\y)' "$bin/lisp" -e '(list (+ 1 2) "x" #\y)'
