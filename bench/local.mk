@@ -133,6 +133,13 @@ bench_built += %D%/alloc_threads-bdwgc
 %C%_alloc_threads_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+# What only this library does: figures by themselves.
+EXTRA_PROGRAMS += %D%/coroutines
+bench_built += %D%/coroutines
+%C%_coroutines_SOURCES = %D%/coroutines.c
+%C%_coroutines_LDFLAGS = $(bench_spangc_ldflags)
+%C%_coroutines_LDADD = libspangc.la
+
 CLEANFILES += $(bench_built)
 
 # Where `make bench` writes its report.
