@@ -47,6 +47,15 @@ dist_man3_MANS += \
 	%D%/man/gc_set_oom_handler.3 \
 	%D%/man/gc_set_percent.3 \
 	%D%/man/gc_set_warn_handler.3 \
+	%D%/man/gc_stack_alloc.3 \
+	%D%/man/gc_stack_finish.3 \
+	%D%/man/gc_stack_free.3 \
+	%D%/man/gc_stack_register.3 \
+	%D%/man/gc_stack_self.3 \
+	%D%/man/gc_stack_set_context.3 \
+	%D%/man/gc_stack_set_registers.3 \
+	%D%/man/gc_stack_switch.3 \
+	%D%/man/gc_stack_unregister.3 \
 	%D%/man/gc_strdup.3 \
 	%D%/man/gc_strndup.3 \
 	%D%/man/gc_thread_attach.3 \
@@ -61,6 +70,7 @@ dist_design_DATA = \
 	%D%/design/README.md \
 	%D%/design/accounting.md \
 	%D%/design/collection.md \
+	%D%/design/coroutines.md \
 	%D%/design/critical-path.md \
 	%D%/design/heap.md \
 	%D%/design/marking.md \

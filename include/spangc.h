@@ -307,7 +307,7 @@ struct gc_stack {
 /* Returns a stack of at least `size` bytes (0: 64 KiB), from the operating system, with a page below lo that faults; or
  * NULL with errno = EINVAL (size below GC_SPAN_STACK_MIN, above GC_SPAN_STACK_MAX) or ENOMEM. The size is rounded up to a
  * power of two; pages take memory only once they are used. Nothing frees it but gc_stack_free: a handle that nobody
- * holds any longer is still a root. Cost: some 50 ns from the pool, 2 us for a new one. (Go: stackalloc.) */
+ * holds any longer is still a root. Cost: some 50 ns from the pool, 4 us for a new one. (Go: stackalloc.) */
 #define GC_SPAN_STACK_MIN 16384
 #define GC_SPAN_STACK_MAX 1073741824
 GC_SPAN_API struct gc_stack *gc_stack_alloc(size_t size);
@@ -336,7 +336,8 @@ GC_SPAN_API struct gc_stack *gc_stack_self(void);
 GC_SPAN_API int gc_stack_set_registers(struct gc_stack *stack, const void *regs, size_t regs_size);
 
 /* Names the ucontext_t that swapcontext saves the stack's registers and stack pointer in: both are found there, and a
- * switch needs no store for the collector. Before or after makecontext. NULL: none. Sets sp to NULL. */
+ * switch needs no store for the collector. Every switch away from this stack must save in this one, also one that resumes
+ * another coroutine. Before or after makecontext. NULL: none. Sets sp to NULL. */
 GC_SPAN_API int gc_stack_set_context(struct gc_stack *stack, const void *ucontext);
 
 /* About to leave `from`, in the function that calls the switch (swapcontext, longjmp, a library's): one store. What this

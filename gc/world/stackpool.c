@@ -34,6 +34,7 @@ static struct size {
 } sizes[SIZES];
 static uint64_t inuse;    /* bytes; STACKS */
 static uint64_t mappings; /* made for guards; STACKS */
+static uint64_t most_mappings;
 
 static enum { NOT_YET, LIGHT, HEAVY, USED_UP } guards; /* what the next stack gets; STACKS */
 
@@ -84,7 +85,9 @@ static bool map_light(struct size *z, unsigned c)
 static bool map_heavy(struct size *z, unsigned c)
 {
     size_t page = os_page_size(), slot = slot_bytes(c);
-    if (mappings + 2 > os_max_mappings() / 4 || !sysmem_map((void *)(z->next + page), slot - page, SYS_STACK))
+    if (most_mappings == 0)
+        most_mappings = os_max_mappings() / 4;
+    if (mappings + 2 > most_mappings || !sysmem_map((void *)(z->next + page), slot - page, SYS_STACK))
         return false;
     mappings += 2;
     z->mapped = z->next + slot;
