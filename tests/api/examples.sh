@@ -50,16 +50,18 @@ coroutines_twice()
     "$bin/coroutines" -l 3 -n 6 "$examples/expected/words.txt" && echo &&
         "$bin/coroutines" -l 1 -w 11 "$examples/expected/words.txt" "$examples/expected/words.txt"
 }
-same coroutines.out coroutines_twice
-# The same with a collection at each step, and through many of them.
-SPANGC_PERCENT=1 same coroutines.out coroutines_twice
-i=0
-while [ "$i" -lt 2000 ]; do
-    cat "$examples/expected/words.txt"
-    i=$((i + 1))
-done >many
-prints '   8000 the whale
+# AddressSanitizer says on standard error that it does not fully support swapcontext.
+if [ "${SANITIZER:-no}" = no ]; then
+    same coroutines.out coroutines_twice
+    # Enough text for some collections.
+    i=0
+    while [ "$i" -lt 2000 ]; do
+        cat "$examples/expected/words.txt"
+        i=$((i + 1))
+    done >many
+    prints '   8000 the whale
    4000 and the' env SPANGC_PERCENT=1 "$bin/coroutines" -l 3 -n 2 many
+fi
 
 for plain in '' -plain; do
     same peano.out "$bin/peano$plain" 8
