@@ -87,6 +87,44 @@ END_TEST
 
 #endif
 
+/* In C, whatever the CPU: what the compiler keeps where while a loop without a call runs. */
+static _Atomic int go;
+static _Atomic uintptr_t sum;
+
+static NOINLINE void spin_in_c(void)
+{
+    const unsigned char *a = held_pointer(0), *b = held_pointer(1), *c = held_pointer(2);
+    uintptr_t n = 0;
+    atomic_store_explicit(&go, 1, memory_order_release);
+    while (atomic_load_explicit(&go, memory_order_relaxed) == 1) {
+        n += a[n % HELD_SIZE] + b[n % HELD_SIZE];
+        n ^= c[n % HELD_SIZE];
+    }
+    sum = n + a[0] + b[0] + c[0];
+}
+
+static void *spinner(void *unused)
+{
+    spin_in_c();
+    return unused;
+}
+
+START_TEST(in_c)
+{
+    pthread_t t;
+    if (sanitizer_is("thread"))
+        return;
+    held_make(3, 0);
+    ck_assert_int_eq(pthread_create(&t, NULL, spinner, NULL), 0);
+    while (go != 1)
+        sched_yield();
+    held_shake();
+    held_check();
+    go = 2;
+    pthread_join(t, NULL);
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
 #if defined __x86_64__
@@ -96,5 +134,6 @@ static void tests(TCase *tc)
     tcase_add_test(tc, ymm);
     tcase_add_test(tc, zmm);
 #endif
+    tcase_add_test(tc, in_c);
 }
 CHECK_MAIN("api/interrupted", tests)
