@@ -33,9 +33,11 @@ include=$(cd "$top_srcdir/include" && pwd)
 gc=$(cd "$top_srcdir/gc" && pwd)
 levels()
 {
+    red=0
     for level in -O0 -O1 -O2 -O3; do
-        try "$1" "$level"
+        (try "$1" "$level") || red=1
     done
+    return $red
 }
 
 pids=

@@ -8,7 +8,7 @@
 #include <semaphore.h>
 #include <sys/mman.h>
 
-enum { ALT_SIZE = 256 * 1024, LOCALS = 1000 };
+enum { ALT_SIZE = 64 * 1024, LOCALS = 1000 };
 
 /* ---- who collects ---- */
 
@@ -76,7 +76,7 @@ static void on_allocated(void (*fn)(void))
     free(p);
 }
 
-/* It lies above what is interrupted. */
+/* It lies above what is interrupted, and is shorter than what held_shake clears of a stack. */
 static NOINLINE void on_part_of_own(void (*fn)(void))
 {
     char stack[ALT_SIZE];

@@ -68,6 +68,22 @@ static void *by_exit(void *unused)
     return unused;
 }
 
+/* In a destructor of pthread_setspecific, which runs after the library's own. */
+static pthread_key_t late_key;
+
+static void hold_in_destructor(void *unused)
+{
+    (void)unused;
+    hold_on_stack();
+    state = 3;
+}
+
+static void *by_destructor(void *unused)
+{
+    pthread_setspecific(late_key, &late_key);
+    return unused;
+}
+
 /* Cancelled at a point of cancellation, in a loop of its own, and in a call that blocks: each time the objects are on
  * its stack until its cleanup handlers run. */
 static void *by_deferred_cancel(void *unused)
@@ -121,6 +137,7 @@ static const struct life {
     bool cancelled;
 } lives[] = {{by_return, false},
              {by_exit, false},
+             {by_destructor, false},
              {by_deferred_cancel, true},
              {by_asynchronous_cancel, true},
              {by_cancel_in_read, true}};
@@ -141,6 +158,7 @@ START_TEST(held_until_it_ends)
     if (spins_without_a_call(l))
         return;
     ck_assert_int_eq(pipe(never), 0);
+    ck_assert_int_eq(pthread_key_create(&late_key, hold_in_destructor), 0);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, detached ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
     held_make(OBJECTS, 0);
