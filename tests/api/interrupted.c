@@ -89,11 +89,11 @@ END_TEST
 
 /* In C, whatever the CPU: what the compiler keeps where while a loop without a call runs. */
 static _Atomic int go;
-static _Atomic uintptr_t sum;
+static volatile uintptr_t sum; /* what is never read again a compiler would not compute */
 
 static NOINLINE void spin_in_c(void)
 {
-    const unsigned char *a = held_pointer(0), *b = held_pointer(1), *c = held_pointer(2);
+    const unsigned char *a = launder(held_pointer(0)), *b = launder(held_pointer(1)), *c = launder(held_pointer(2));
     uintptr_t n = 0;
     atomic_store_explicit(&go, 1, memory_order_release);
     while (atomic_load_explicit(&go, memory_order_relaxed) == 1) {
