@@ -15,6 +15,8 @@ GC_SOURCES = \
 	%D%/base/report.h \
 	%D%/os/os.h \
 	%D%/os/os_cgroup_linux.c \
+	%D%/os/os_exception.c \
+	%D%/os/os_exception.h \
 	%D%/os/os_image_linux.c \
 	%D%/os/os_machine_linux.c \
 	%D%/os/os_mem.h \
@@ -68,6 +70,8 @@ GC_SOURCES = \
 	%D%/world/stop.h \
 	%D%/world/thread.c \
 	%D%/world/thread.h \
+	%D%/world/thrown.c \
+	%D%/world/thrown.h \
 	%D%/world/worker.c \
 	%D%/world/worker.h \
 	%D%/mark/checkmark.c \
@@ -103,6 +107,7 @@ GC_SOURCES = \
 	%D%/api/api.h \
 	%D%/api/ask.c \
 	%D%/api/collect.c \
+	%D%/api/exception.c \
 	%D%/api/find.c \
 	%D%/api/fork.c \
 	%D%/api/fork.h \

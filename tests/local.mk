@@ -19,7 +19,8 @@ API_LIBS = libspangc.la $(CHECK_LIBS)
 
 noinst_HEADERS += %D%/check_main.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h \
 	%D%/api/registers.h
-EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c tools/mksizeclass.c tools/install-deps
+EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
+	%D%/meta/opener.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
 noinst_HEADERS += %D%/unit/heap.h
@@ -68,6 +69,8 @@ unit_tests += %D%/unit/workbuf
 %C%_unit_workbuf_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/stacks
 %C%_unit_stacks_LDADD = $(UNIT_LIBS)
+unit_tests += %D%/unit/thrown
+%C%_unit_thrown_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/refusals
 %C%_unit_refusals_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/flight
@@ -225,6 +228,7 @@ fuzz_tests += %D%/fuzz/replay
 meta_tests = \
 	%D%/api/callee-saved.sh \
 	%D%/meta/docs.sh \
+	%D%/meta/exceptions.sh \
 	%D%/meta/format.sh \
 	%D%/meta/header.sh \
 	%D%/meta/install.sh \

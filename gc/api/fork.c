@@ -26,6 +26,7 @@
 #include "world/roots.h"
 #include "world/stacks.h"
 #include "world/stop.h"
+#include "world/thrown.h"
 
 #include <pthread.h>
 
@@ -35,6 +36,7 @@ static void acquire_heap(void)
     roots_fork_acquire();
     flight_fork_acquire();
     stacks_fork_acquire();
+    thrown_fork_acquire();
     mcentral_fork_acquire();
     pageheap_fork_acquire();
     gcbits_fork_acquire();
@@ -49,6 +51,7 @@ static void release_heap(void)
     gcbits_fork_release();
     pageheap_fork_release();
     mcentral_fork_release();
+    thrown_fork_release();
     stacks_fork_release();
     flight_fork_release();
     roots_fork_release();

@@ -20,6 +20,7 @@ enum lock_rank {
     RANK_ROOTS,                    /* registered and excluded ranges */
     RANK_FLIGHT,                   /* threads not joined yet, by their id */
     RANK_STACKS,                   /* coroutine stacks and their pool */
+    RANK_THROWN,                   /* C++ exceptions */
     RANK_MCENTRAL,                 /* one per spanclass; two at once only by fork, in order of address */
     RANK_PAGEHEAP,                 /* free runs, page table, span records */
     RANK_GCBITS,                   /* free bitmaps */

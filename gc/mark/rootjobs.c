@@ -16,6 +16,7 @@
 #include "world/roots.h"
 #include "world/stacks.h"
 #include "world/thread.h"
+#include "world/thrown.h"
 
 #include <string.h>
 
@@ -108,6 +109,12 @@ static void add_pointer(struct gc_root_report *unused, const void *p)
 {
     (void)unused;
     add((struct root_job){.kind = ROOT_POINTER, .lo = (uintptr_t)p});
+}
+
+static void add_thrown(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    (void)unused;
+    add_range((struct root_job){.kind = ROOT_THROWN, .lo = lo, .hi = hi});
 }
 
 static void add_pinned(struct mspan *s, void *unused)
@@ -301,6 +308,7 @@ bool rootjobs_build(bool stacks)
     rootcheck_begin();
     os_each_segment(add_segment, NULL);
     add_registered();
+    thrown_each(add_thrown, NULL);
     mcentral_each_pinned(add_pinned, NULL);
     add_tls_of_all();
     if (jobs.stacks)
@@ -325,7 +333,8 @@ const char *root_kind_name(enum root_kind kind)
                                         "thread-local storage",
                                         "uncollectable object",
                                         "range from a root callback",
-                                        "pointer from a root callback"};
+                                        "pointer from a root callback",
+                                        "exception"};
     return names[kind];
 }
 

@@ -13,7 +13,8 @@ enum root_kind {
     ROOT_TLS,      /* thread-local variables and pthread_setspecific values */
     ROOT_PINNED,   /* uncollectable objects of one span */
     ROOT_REPORTED, /* a range from a root callback */
-    ROOT_POINTER   /* a pointer from a root callback: lo itself is the word to read */
+    ROOT_POINTER,  /* a pointer from a root callback: lo itself is the word to read */
+    ROOT_THROWN    /* a C++ exception's object */
 };
 
 struct root_job {
