@@ -13,6 +13,7 @@
 #include "heap/pageheap.h"
 #include "mark/markers.h"
 #include "os/os.h"
+#include "os/os_mangle.h"
 #include "os/os_real.h"
 #include "watch/events.h"
 #include "watch/trace.h"
@@ -92,6 +93,7 @@ static void start(void)
     mcentral_init();
     exclude_own_data();
     os_tls_init();
+    os_mangling_init();
     uint32_t cpus = (uint32_t)os_cpu_count(); /* reads files: once */
     stop_init(cpus);
     cycle_init(&o, cpus);

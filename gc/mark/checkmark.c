@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "heap/sysmem.h"
 #include "mark/rootjobs.h"
+#include "os/os_mangle.h"
 #include "os/os_mem.h"
 
 enum { NO_PARENT = -1, PATH_MAX_SHOWN = 12 };
@@ -98,15 +99,22 @@ static void visit(struct checkmark *c, struct ref r, struct visit v)
     c->queue[c->n++] = v;
 }
 
+static void visit_word(struct checkmark *c, uintptr_t word, struct visit v, bool past)
+{
+    struct ref r;
+    if (resolve(word, &r))
+        visit(c, r, v);
+    if (past && resolve(word - 1, &r) && r.span->exact)
+        visit(c, r, v);
+}
+
 static NO_SANITIZE void visit_words(struct checkmark *c, uintptr_t lo, uintptr_t hi, struct visit v, bool past)
 {
     for (v.at = round_up(lo, sizeof(uintptr_t)); v.at + sizeof(uintptr_t) <= hi; v.at += sizeof(uintptr_t)) {
         uintptr_t word = *(const volatile uintptr_t *)v.at;
-        struct ref r;
-        if (resolve(word, &r))
-            visit(c, r, v);
-        if (past && resolve(word - 1, &r) && r.span->exact)
-            visit(c, r, v);
+        visit_word(c, word, v, past);
+        if (os_may_be_mangled(word))
+            visit_word(c, os_unmangled(word), v, past);
     }
 }
 

@@ -29,6 +29,7 @@ static struct {
     bool stacks; /* are scanned */
     uint32_t lost;
     struct os_range unreadable; /* the first range that could not be read wholly */
+    struct os_range ours;       /* frames of the collecting thread below its boundary */
 } jobs;
 
 static bool make_room(void)
@@ -134,12 +135,25 @@ static void add_thread_range(const struct thread *t, enum root_kind kind, uintpt
     add_words(t->tid, kind, lo, hi);
 }
 
+/* The collecting thread's frames below its boundary may lie within a stack that is scanned as a whole. They are dead to
+ * the program, and not the same when the verifying mark reads them. */
+static void add_stack_words(int tid, uintptr_t lo, uintptr_t hi)
+{
+    struct os_range ours = jobs.ours;
+    if (ours.lo >= hi || ours.hi <= lo) {
+        add_words(tid, ROOT_STACK, lo, hi);
+        return;
+    }
+    add_words(tid, ROOT_STACK, lo, ours.lo);
+    add_words(tid, ROOT_STACK, ours.hi, hi);
+}
+
 static void add_used_pages(int tid, uintptr_t lo, uintptr_t hi, const unsigned char *used)
 {
     size_t page = os_page_size();
     for (uintptr_t p = round_down(lo, page); p < hi; p += page, used++)
         if (*used)
-            add_words(tid, ROOT_STACK, p < lo ? lo : p, p + page < hi ? p + page : hi);
+            add_stack_words(tid, p < lo ? lo : p, p + page < hi ? p + page : hi);
 }
 
 /* The stack was left, and where is not known: all of it that has contents. What was never touched holds nothing, and
@@ -281,9 +295,23 @@ static void add_at_boundary(const struct thread *t)
     add_stack(t, sp, sp, (struct os_range){t->other_lo, t->other_hi});
 }
 
+/* From the base of the stack that it runs on. */
+static struct os_range own_frames(void)
+{
+    const struct thread *t = thread_self();
+    if (!t || !t->boundary)
+        return (struct os_range){0, 0};
+    uintptr_t sp = boundary_stack(t->boundary);
+    const struct stack *s = stacks_around(sp);
+    if (t->other_lo < t->other_hi)
+        return (struct os_range){t->other_base, sp};
+    return (struct os_range){s ? s->lo : t->stack_lo, sp};
+}
+
 static void add_stacks(void)
 {
     stacks_begin_notes();
+    jobs.ours = own_frames();
     for (const struct thread *t = thread_list; t; t = t->next) {
         if (t->internal)
             continue;

@@ -4,6 +4,7 @@
  * Keeps:  .tricolour  a marked object is black (scanned), grey (in the stack or the object ring), or noscan; when
  *                     mark_drain returns nothing is grey            (checkmark.c traces again and compares)
  *         .noscan     an object of a noscan span is never read      (mark_ref)
+ *         .mangled    a pointer that setjmp mangled holds like any other, wherever a jmp_buf fits
  *         .address    an address of the arena fits in the 48 bits of a grey entry      (marker_init)
  * Below:  find_object, workbuf.   Above: rootjobs, cycle.   See doc/design/marking.md
  *
@@ -14,6 +15,7 @@
 
 #include "base/check.h"
 #include "heap/pageheap.h"
+#include "os/os_mangle.h"
 
 #include <string.h>
 
@@ -94,14 +96,36 @@ static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p, b
 
 static NO_SANITIZE ALWAYS_INLINE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }
 
-static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool shared)
+/* Rare, so not in the loops. */
+static NO_SANITIZE NOINLINE void take_mangled(struct marker *m, uintptr_t v, bool past)
+{
+    uintptr_t p = os_unmangled(v);
+    if (arena_contains(p))
+        take_word(m, p, m->shared);
+    if (past && arena_contains(p - 1) && find_holds_past(p - 1))
+        take_word(m, p - 1, m->shared);
+}
+
+static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool mangled,
+                                                 bool shared)
 {
     uintptr_t base = arena.base, used = arena_used();
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
         if (v - base < used)
             take_word(m, v, shared);
+        if (mangled && unlikely(os_may_be_mangled(v)))
+            take_mangled(m, v, false);
     }
+}
+
+static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct marker *m, struct grey g, bool shared)
+{
+    uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
+    if (grey_words(g) < OS_JMP_BUF_WORDS)
+        scan_words(m, lo, hi, false, shared);
+    else
+        scan_words(m, lo, hi, true, shared);
 }
 
 static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
@@ -115,6 +139,8 @@ static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo,
             take_word(m, v, shared);
         if (past && v - 1 - base < used && find_holds_past(v - 1))
             take_word(m, v - 1, shared);
+        if (unlikely(os_may_be_mangled(v)))
+            take_mangled(m, v, past);
     }
 }
 
@@ -150,8 +176,7 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
             objects[in++ % OBJECT_RING] = g;
         }
         if (in != out) {
-            g = objects[out++ % OBJECT_RING];
-            scan_words(m, grey_base(g), grey_base(g) + grey_words(g) * sizeof(uintptr_t), shared);
+            scan_grey(m, objects[out++ % OBJECT_RING], shared);
         } else if (m->words.in != m->words.out) {
             resolve_oldest_word(m, shared);
         } else {
@@ -171,7 +196,7 @@ static NO_SANITIZE void rescan_span(struct mspan *s, void *arg)
         return;
     for (size_t i = bits_next(s->gcmark_bits, 0, s->nelems, true); i < s->nelems;
          i = bits_next(s->gcmark_bits, i + 1, s->nelems, true)) {
-        scan_words(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
+        scan_words(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, true, false);
         drain_alone(m);
     }
 }

@@ -4,6 +4,7 @@
  * there from the frame on, and its own stack by resident pages (mark/rootjobs.c).
  * Owns: nothing. Locks: none. Below: nothing. Above: mark/rootjobs.c. */
 #include "os/os.h"
+#include "os/os_mangle.h"
 
 #include <ucontext.h>
 
@@ -38,3 +39,7 @@ struct os_range os_context_altstack(const void *ucontext)
         return (struct os_range){at, hi};
     return (struct os_range){0, 0};
 }
+
+/* No other CPU of glibc's mangles a register that variables live in. */
+struct os_mangling os_mangling = {.low = OS_NOTHING_MANGLED};
+void os_mangling_init(void) {}

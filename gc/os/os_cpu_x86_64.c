@@ -1,9 +1,11 @@
-/* os_cpu_x86_64.c - what a signal frame of Linux on x86-64 holds.
+/* os_cpu_x86_64.c - what a signal frame of Linux on x86-64 holds, and a jmp_buf of glibc.
  * Owns:   nothing. Locks: none; called by the collector on contexts of stopped threads.
  * Keeps:  .xsave  the whole extended state is given: a pointer may live only in the upper half of a vector register
  * Below:  the kernel's frame layout (bits/sigcontext.h names its fields).   Above: mark/rootjobs.c. */
 #include "os/os.h"
+#include "os/os_mangle.h"
 
+#include <setjmp.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -53,4 +55,25 @@ struct os_range os_context_altstack(const void *ucontext)
     if (sp >= lo && sp <= hi && lo < hi)
         return (struct os_range){sp - RED_ZONE > lo ? sp - RED_ZONE : lo, hi};
     return (struct os_range){0, 0};
+}
+
+struct os_mangling os_mangling = {.low = OS_NOTHING_MANGLED};
+
+/* The secret is in the thread's control block, and the stack pointer is the seventh word of a jmp_buf; both for as long
+ * as that stack pointer, unmangled, is one of this frame. */
+enum { JMP_BUF_SP = 6, SECRET_IN_TCB = 0x30, FRAME = 4096 };
+
+void os_mangling_init(void)
+{
+    jmp_buf env;
+    uintptr_t sp, here = (uintptr_t)&env;
+    struct os_mangling m;
+    __asm__("movq %%fs:%c1, %0" : "=r"(m.secret) : "i"(SECRET_IN_TCB));
+    m.low = (uint32_t)(m.secret >> (64 - OS_MANGLED_BITS));
+    (void)_setjmp(env);
+    memcpy(&sp, (const char *)&env + JMP_BUF_SP * sizeof sp, sizeof sp);
+    os_mangling = m;
+    sp = os_unmangled(sp);
+    if (sp > here || here - sp > FRAME)
+        os_mangling.low = OS_NOTHING_MANGLED;
 }

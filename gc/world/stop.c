@@ -115,6 +115,7 @@ static void publish_boundary(struct thread *t, const struct boundary *at)
     if (sp >= alt.lo && sp < alt.hi) {
         t->other_lo = sp;
         t->other_hi = alt.hi;
+        t->other_base = alt.lo;
     }
 }
 

@@ -31,6 +31,7 @@ struct thread {
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
     struct stack *own_stack;         /* what gc_stack_self made for it, or NULL. This thread */
     uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
+    uintptr_t other_base;            /* and where all of that stack begins. This thread */
 };
 
 /* All, newest first; world lock. */

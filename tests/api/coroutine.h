@@ -41,6 +41,19 @@ static inline void co_start(void) {}
 static const bool have_assembly = false;
 #endif
 
+/* No register that a switch saves has an old pointer in it; swapcontext saves those of arguments too. */
+static NOINLINE void co_forget(void)
+{
+    gc_clear_stack(8192);
+#ifdef __x86_64__
+    __asm__ volatile("xor %%ebx, %%ebx; xor %%r12d, %%r12d; xor %%r13d, %%r13d; xor %%r14d, %%r14d; xor %%r15d, %%r15d;"
+                     "xor %%ecx, %%ecx; xor %%edx, %%edx; xor %%r8d, %%r8d; xor %%r9d, %%r9d"
+                     :
+                     :
+                     : "rbx", "rcx", "rdx", "r8", "r9", "r12", "r13", "r14", "r15", "cc");
+#endif
+}
+
 static NOINLINE void co_yield (struct co *co)
 {
     if (co->how == UCONTEXT)

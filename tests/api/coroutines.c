@@ -19,7 +19,7 @@ static NOINLINE void hold_locally(struct co *co)
     co_yield (co);
     check_live(object, SIZE, co->number);
     object = NULL;
-    gc_clear_stack(8192);
+    co_forget();
     co_yield (co);
 }
 
@@ -94,7 +94,7 @@ static NOINLINE void hold_in_register(struct co *co)
                      :
                      : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "memory", "cc");
     check_live(reveal(hidden), SIZE, co->number);
-    gc_clear_stack(8192);
+    co_forget();
     co_yield (co);
 }
 #else

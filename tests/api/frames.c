@@ -142,13 +142,13 @@ START_TEST(in_bsearch_of_another_thread)
 }
 END_TEST
 
-/* ---- setjmp: the registers that it stores plainly ---- */
+/* ---- setjmp: the registers that it stores ---- */
 
 #if defined __x86_64__ && defined __GLIBC__
 
 /* Each of these sets `env` with one register holding `p` and all others cleared, runs fn while `p` is nowhere but in
  * env, and comes back to itself by longjmp; it returns what the register then holds. What setjmp left below the stack
- * pointer is overwritten. glibc stores rbp, rsp and the return address encrypted. */
+ * pointer is overwritten. glibc stores rbp mangled. */
 typedef void *(*jump_fn)(jmp_buf env, void *p, void (*fn)(void));
 
 #define JUMP(reg)                                                                                                      \
@@ -162,7 +162,8 @@ typedef void *(*jump_fn)(jmp_buf env, void *p, void (*fn)(void));
             "    call _setjmp@PLT\n"                                                                                   \
             "    testl %eax, %eax\n"                                                                                   \
             "    jnz 1f\n"                                                                                             \
-            "    xorl %ebx, %ebx; xorl %r12d, %r12d; xorl %r13d, %r13d; xorl %r14d, %r14d; xorl %r15d, %r15d\n"        \
+            "    xorl %ebx, %ebx; xorl %ebp, %ebp; xorl %r12d, %r12d; xorl %r13d, %r13d; xorl %r14d, %r14d; xorl "     \
+            "%r15d, %r15d\n"                                                                                           \
             "    .rept 32; pushq $0; .endr; addq $256, %rsp\n"                                                         \
             "    call *8(%rsp)\n"                                                                                      \
             "    movq 16(%rsp), %rdi\n"                                                                                \
@@ -175,12 +176,13 @@ typedef void *(*jump_fn)(jmp_buf env, void *p, void (*fn)(void));
             ".size jump_" #reg ", .-jump_" #reg "\n")
 
 JUMP(rbx);
+JUMP(rbp);
 JUMP(r12);
 JUMP(r13);
 JUMP(r14);
 JUMP(r15);
 
-static const jump_fn jumps[] = {jump_rbx, jump_r12, jump_r13, jump_r14, jump_r15};
+static const jump_fn jumps[] = {jump_rbx, jump_rbp, jump_r12, jump_r13, jump_r14, jump_r15};
 enum { JUMPS = sizeof jumps / sizeof *jumps };
 
 static jmp_buf env_in_bss;
