@@ -21,7 +21,8 @@ static void note_warning(const char *text)
 /* Far below where the kernel puts what asks for no address, so that nobody's mapping comes to lie in a hole. */
 static char *map(size_t n, int fd)
 {
-    static uintptr_t next = UINT64_C(0x100000000000);
+    /* Far from where others map, and above AddressSanitizer's shadow. */
+    static uintptr_t next = UINT64_C(0x200000000000);
     int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     char *p = mmap((void *)next, n, PROT_READ | PROT_WRITE, flags, fd, 0);
     ck_assert_ptr_ne(p, MAP_FAILED);
