@@ -227,6 +227,7 @@ fuzz_tests += %D%/fuzz/replay
 # ---- meta: the shape of the tree and of what is installed
 meta_tests = \
 	%D%/api/callee-saved.sh \
+	%D%/meta/copies.sh \
 	%D%/meta/docs.sh \
 	%D%/meta/exceptions.sh \
 	%D%/meta/format.sh \

@@ -1,7 +1,8 @@
 /* init.c - starting the library: environment, heap, signal, tables of calls upwards.
  * Owns:   the order of the start.
  * Locks:  none; pthread_once.
- * Keeps:  .once  everything below is started once, before the first thread is listed
+ * Keeps:  .once   everything below is started once, before the first thread is listed
+ *         .alone  there is one copy of the library in the process                    (be_alone)
  * Below:  every floor.   Above: the program.
  *
  * The constructor does it in the shared library; the first call does where that call comes earlier (constructors of
@@ -69,6 +70,16 @@ static bool start_heap(void)
     return pageheap_init(least(all, left / 4), least(all, left));
 }
 
+/* Each would free what only the other knows of. */
+static void be_alone(void)
+{
+    const char *in[2];
+    if (os_copies(in, 2) == 2)
+        report_fatal("two copies of this library are in the process, one in %s and one in %s; link the program and all "
+                     "its libraries with the shared one (pkg-config --libs spangc); aborting",
+                     in[0], in[1]);
+}
+
 /* Our own words that look like pointers into the heap must keep nothing alive. */
 static void exclude_own_data(void)
 {
@@ -87,6 +98,7 @@ static void start(void)
 {
     struct options o;
     int saved = errno;
+    be_alone();
     read_environment(&o);
     if (!start_heap())
         return;

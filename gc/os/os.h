@@ -100,6 +100,9 @@ void os_with_images_still(void (*fn)(void *arg), void *arg);
 /* For each writable segment, less what becomes read-only after relocation; only inside os_with_images_still. */
 void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
+/* Where a copy of this library is, as names that last while it is loaded; returns how many, at most max. */
+size_t os_copies(const char **names, size_t max);
+
 /* ---- thread-local storage of stopped threads (os_tls_glibc.c) ----
  * `self` is a thread's pthread_t. A range given may be of memory that is mapped no longer: the caller tests. */
 

@@ -1,12 +1,14 @@
-/* os_image_linux.c - the program and its libraries, through dl_iterate_phdr.
+/* os_image_linux.c - the program and its libraries, through dl_iterate_phdr; which of them have this library in them.
  * Owns:   nothing.
  * Locks:  the dynamic linker's list lock, held by dl_iterate_phdr around its callback and recursive for its holder; it
  *         ranks below every lock of ours, so a program that allocates inside its own callback cannot deadlock.
  * Keeps:  .still  the list does not change while fn runs: dlopen and dlclose wait for that lock
- * Below:  glibc.   Above: cycle/ and mark/. */
+ *         .note   each copy of the library, shared or in an archive, brings one ELF note into the image that it is in
+ * Below:  glibc.   Above: cycle/, mark/, api/init.c. */
 #include "os/os.h"
 
 #include <link.h>
+#include <string.h>
 
 struct still {
     void (*fn)(void *);
@@ -71,4 +73,52 @@ void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *ar
 {
     struct each e = {fn, arg};
     dl_iterate_phdr(on_image, &e);
+}
+
+/* A note's sizes are those of its name and its contents; both are padded to 4 bytes. */
+#define NOTE_NAME "spangc"
+__asm__(".pushsection .note.spangc, \"a\", %note\n"
+        ".balign 4\n"
+        ".long 7, 0, 1\n"
+        ".asciz \"" NOTE_NAME "\"\n"
+        ".balign 4\n"
+        ".popsection\n");
+
+static bool notes_say_so(uintptr_t at, size_t size)
+{
+    const ElfW(Nhdr) * n;
+    for (uintptr_t end = at + size; at + sizeof *n <= end;
+         at += sizeof *n + round_up(n->n_namesz, 4) + round_up(n->n_descsz, 4)) {
+        n = (const void *)at;
+        if (n->n_namesz == sizeof NOTE_NAME && at + sizeof *n + n->n_namesz <= end &&
+            memcmp(n + 1, NOTE_NAME, sizeof NOTE_NAME) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct copies {
+    const char **names;
+    size_t n, max;
+};
+
+static int on_image_with_notes(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    (void)size;
+    struct copies *c = arg;
+    bool found = false;
+    for (int i = 0; i < info->dlpi_phnum && !found; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        found = ph->p_type == PT_NOTE && ph->p_align <= 4 && notes_say_so(info->dlpi_addr + ph->p_vaddr, ph->p_memsz);
+    }
+    if (found && c->n < c->max)
+        c->names[c->n++] = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : "the program";
+    return 0;
+}
+
+size_t os_copies(const char **names, size_t max)
+{
+    struct copies c = {names, 0, max};
+    dl_iterate_phdr(on_image_with_notes, &c);
+    return c.n;
 }
