@@ -25,6 +25,7 @@ GC_SOURCES = \
 	%D%/os/os_real.h \
 	%D%/os/os_stack_glibc.c \
 	%D%/os/os_readable_linux.c \
+	%D%/os/os_task_linux.c \
 	%D%/os/os_thread_linux.c \
 	%D%/os/os_tls_glibc.c \
 	%D%/heap/arena.c \
@@ -73,6 +74,8 @@ GC_SOURCES = \
 	%D%/world/thread.h \
 	%D%/world/thrown.c \
 	%D%/world/thrown.h \
+	%D%/world/unknown.c \
+	%D%/world/unknown.h \
 	%D%/world/worker.c \
 	%D%/world/worker.h \
 	%D%/mark/checkmark.c \

@@ -17,8 +17,8 @@ UNIT_LIBS = libspangc-nullos.la $(CHECK_LIBS)
 INSIDE_LIBS = libspangc-core.la $(CHECK_LIBS)
 API_LIBS = libspangc.la $(CHECK_LIBS)
 
-noinst_HEADERS += %D%/check_main.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h %D%/api/place_lib.h \
-	%D%/api/registers.h
+noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h \
+	%D%/api/place_lib.h %D%/api/registers.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c tools/mksizeclass.c tools/install-deps
 
@@ -88,6 +88,8 @@ unit_tests += %D%/unit/os_thread
 %C%_unit_os_thread_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_readable
 %C%_unit_os_readable_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/os_task
+%C%_unit_os_task_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_image
 %C%_unit_os_image_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_cpu
@@ -131,6 +133,9 @@ api_tests += %D%/api/images
 %C%_api_images_LDADD = %D%/api/libplace-linked.la $(API_LIBS)
 api_tests += %D%/api/interrupted
 %C%_api_interrupted_LDADD = $(API_LIBS)
+api_tests += %D%/api/late
+%C%_api_late_LDADD = $(CHECK_LIBS)
+%C%_api_late_DEPENDENCIES = libspangc.la
 api_tests += %D%/api/lives
 %C%_api_lives_LDADD = $(API_LIBS)
 api_tests += %D%/api/memstats
@@ -159,6 +164,8 @@ api_tests += %D%/api/unmapped
 %C%_api_unmapped_LDADD = $(API_LIBS)
 api_tests += %D%/api/together
 %C%_api_together_LDADD = $(API_LIBS)
+api_tests += %D%/api/unknown
+%C%_api_unknown_LDADD = $(API_LIBS)
 
 # Libraries that images.c is linked with, and that it opens.
 if HAVE_CHECK

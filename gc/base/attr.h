@@ -15,6 +15,16 @@
 /* A conservative scan reads whole stacks and data segments, red zones of the sanitizers included. */
 #define NO_SANITIZE __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 
+/* No stack protector: it reads thread-local storage, which a handler may run without. */
+#if defined __has_attribute
+#if __has_attribute(no_stack_protector)
+#define NO_CANARY __attribute__((no_stack_protector))
+#endif
+#endif
+#ifndef NO_CANARY
+#define NO_CANARY
+#endif
+
 /* One pointer of initial-exec thread-local storage is all that the library takes of the static block. */
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 

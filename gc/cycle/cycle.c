@@ -35,7 +35,7 @@ static uint64_t last_live, last_roots; /* of the last mark; cycle lock */
 static uint32_t last_threads;          /* of the program that could run at once then; cycle lock */
 static uint32_t cpus;                  /* written once */
 static bool given_up;                  /* the last stop was; cycle lock */
-static _Atomic bool told_failed, told_lost, told_unreadable; /* the program was warned once */
+static _Atomic bool told_failed, told_lost, told_unreadable, told_blind; /* the program was warned once */
 
 enum { LITTLE_OVER = 2 << 20 };
 
@@ -188,7 +188,7 @@ struct run {
     bool asks; /* the mark answers a question; nothing is swept */
     struct word asked;
     enum cycle_answer answer;
-    bool lost_stacks;
+    bool lost_stacks, blind;
     struct os_range unreadable;
     const char *failed;
     struct cycle_report report;
@@ -228,6 +228,7 @@ static void collect_stopped(struct run *run)
         return;
     }
     given_up = false;
+    run->blind = stop.blind;
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
@@ -314,6 +315,9 @@ static void tell(const struct run *run)
                   "a collection was given up, and memory is not reclaimed until one succeeds");
     if (run->lost_stacks)
         warn_once(&told_lost, "a stack pointer lay on no known stack of its thread", "all of its stack was scanned");
+    if (run->blind)
+        warn_once(&told_blind, "/proc cannot be read",
+                  "threads that did not make themselves known, if there are any, are not stopped and not scanned");
     warn_unreadable(run->unreadable);
 }
 

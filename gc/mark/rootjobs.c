@@ -260,7 +260,7 @@ static void add_tls_module(size_t module, size_t size, void *unused)
 {
     (void)unused;
     for (const struct thread *t = thread_list; t; t = t->next)
-        if (!t->internal)
+        if (!t->internal && t->self)
             add_tls(t, os_tls_block(t->self, module, size));
 }
 
@@ -274,8 +274,20 @@ static void add_tls_of_all(void)
             continue;
         if (t->main || !jobs.stacks)
             add_tls(t, os_tls_static(t->self));
-        os_each_specific(t->self, add_specific, t);
+        if (t->found)
+            add_tls(t, (struct os_range){t->tls_lo, t->tls_hi});
+        if (t->self)
+            os_each_specific(t->self, add_specific, t);
     }
+}
+
+/* A stack that a stopper found: the part in use, and the thread's own stack where that is another. */
+static void add_found_stack(const struct thread *t)
+{
+    if (t->other_lo >= t->other_hi)
+        jobs.lost++;
+    add_thread_range(t, ROOT_STACK, t->other_lo, t->other_hi);
+    add_resident(t->tid, t->stack_lo, t->stack_hi);
 }
 
 static void add_interrupted(const struct thread *t)
@@ -283,7 +295,10 @@ static void add_interrupted(const struct thread *t)
     struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
     add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
     add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
-    add_stack(t, os_context_sp(t->context), os_context_stack(t->context), os_context_altstack(t->context));
+    if (t->found)
+        add_found_stack(t);
+    else
+        add_stack(t, os_context_sp(t->context), os_context_stack(t->context), os_context_altstack(t->context));
 }
 
 static void add_at_boundary(const struct thread *t)

@@ -36,6 +36,9 @@ int os_pid(void);
  * library made. May call malloc: never while the world is stopped or a lock of ours is held. */
 bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi);
 
+/* An address on the main thread's stack, or 0. */
+uintptr_t os_main_stack_address(void);
+
 /* Sleep while *word == seen, for at most timeout_ns (UINT64_MAX: for ever); may return early. */
 void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers);
@@ -49,7 +52,7 @@ enum os_sent { OS_SENT, OS_GONE, OS_RETRY };
 /* Queue `sig` with a pointer to one thread of this process. OS_RETRY: RLIMIT_SIGPENDING is used up for now. */
 enum os_sent os_signal_thread(int tid, int sig, void *value);
 
-/* Whether a thread of this process still exists. */
+/* Whether a thread of this process still exists and has not ended. */
 bool os_thread_alive(int tid);
 
 /* Every signal there is, also those that the C library keeps for itself (cancellation, set*id) and sigfillset leaves
@@ -85,12 +88,31 @@ enum os_read { OS_READS, OS_FAULTS, OS_READ_UNKNOWN };
 enum os_read os_try_read(uintptr_t lo, uintptr_t hi);
 bool os_try_read_works(void);
 
+/* Whether the word at p can be read now, on every kernel. */
+bool os_readable(uintptr_t p);
+
 /* The process's mappings in rising order, until fn returns false. Returns false when that was not all. */
 struct os_mapping {
     uintptr_t lo, hi;
     bool readable, file;
 };
 bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg);
+
+/* ---- what /proc knows of the threads of this process (os_task_linux.c): no malloc, no stdio, no cancellation ---- */
+
+/* How many there are, a main thread that ended before the others included; 0 where /proc does not say. */
+int os_task_count(void);
+
+/* Calls fn for each. The list may lack threads when others end meanwhile. False where it cannot be read. */
+bool os_each_task(void (*fn)(int tid, void *arg), void *arg);
+
+/* OS_TASK_ENDED: it will run no line of the program again. OS_TASK_KERNEL: a worker of the kernel's, such as io_uring's,
+ * that counts as a thread of the process and never runs any. OS_TASK_RUNS where /proc does not say. */
+enum os_task { OS_TASK_RUNS, OS_TASK_ENDED, OS_TASK_KERNEL };
+enum os_task os_task_state(int tid);
+
+/* Whether it has the signal blocked: 1, 0, or -1 where /proc does not say. */
+int os_task_blocks(int tid, int sig);
 
 /* ---- images: the program and every library that is loaded (os_image_linux.c) ---- */
 
@@ -124,6 +146,9 @@ struct os_range os_tls_block(uintptr_t self, size_t module, size_t size);
 /* The thread's static block with its record; for threads that the C library made it lies in their stack's mapping. */
 struct os_range os_tls_static(uintptr_t self);
 
+/* Whether `self`, of which nothing is known, is where the C library keeps the thread of this id. */
+bool os_tls_is_thread(uintptr_t self, int tid);
+
 /* The memory of the thread's pthread_setspecific values. */
 void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), void *arg);
 
@@ -134,6 +159,13 @@ bool os_any_specific(uintptr_t self);
 
 /* The most that an ABI lets a function use below SP. */
 enum { OS_RED_ZONE = 512 };
+
+/* A system call that returns -errno and leaves errno alone: a handler may run in a thread whose thread-local storage is
+ * another's, or is none. */
+long os_syscall(long n, long a, long b, long c, long d, long e, long f);
+
+/* The calling thread's pthread_t, if the C library made it; whatever the thread pointer holds, it is not followed. */
+uintptr_t os_thread_pointer(void);
 
 /* Where the scan of an interrupted stack starts: SP less the red zone. And an address that lies on that stack for
  * certain, which what is below SP need not do. */

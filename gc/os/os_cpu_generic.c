@@ -6,9 +6,26 @@
 #include "os/os.h"
 #include "os/os_mangle.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 const char *os_arch_name(void) { return "generic"; }
+
+long os_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+    int saved = errno;
+    long result = syscall(n, a, b, c, d, e, f);
+    if (result == -1) {
+        result = -errno;
+        errno = saved;
+    }
+    return result;
+}
+
+/* A register's value and a constant, on all CPUs but x86. */
+uintptr_t os_thread_pointer(void) { return (uintptr_t)pthread_self(); }
 
 uintptr_t os_context_stack(const void *ucontext) { return (uintptr_t)ucontext; }
 

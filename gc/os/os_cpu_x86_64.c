@@ -5,14 +5,35 @@
 #include "os/os.h"
 #include "os/os_mangle.h"
 
+#include <asm/prctl.h>
 #include <setjmp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 
 /* The kernel describes the extended state in the last 48 bytes of the 512 that fxsave leaves to software. */
 enum { RED_ZONE = 128, SW_BYTES_OFFSET = 464, XSTATE_MAGIC1 = 0x46505853 };
 
 const char *os_arch_name(void) { return "x86-64"; }
+
+NO_SANITIZE long os_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* Not by %fs:0: it may be nothing that can be read. */
+NO_CANARY uintptr_t os_thread_pointer(void)
+{
+    uintptr_t fs = 0;
+    os_syscall(SYS_arch_prctl, ARCH_GET_FS, (long)&fs, 0, 0, 0, 0);
+    return fs;
+}
 
 uintptr_t os_context_stack(const void *ucontext)
 {

@@ -43,7 +43,15 @@ bool os_try_read_works(void)
     return os_try_read((uintptr_t)&probe, (uintptr_t)(&probe + 1)) == OS_READS;
 }
 
-/* A line of /proc/self/maps: lo-hi perms offset dev inode path. */
+enum { NO_SUCH_HOW = 99, KERNEL_SIGSET = 8 };
+
+/* The kernel reads a signal mask from there before it finds that it cannot know what to do with it. */
+bool os_readable(uintptr_t p)
+{
+    return os_syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, (long)p, 0, KERNEL_SIGSET, 0, 0) != -EFAULT;
+}
+
+/* A line of maps: lo-hi perms offset dev inode path. */
 enum field { LO, HI, PERMS, OFFSET, DEVICE, INODE, PATH };
 struct line {
     struct os_mapping m;
@@ -75,17 +83,19 @@ static bool take(struct line *l, char c)
     return false;
 }
 
+/* Of the calling thread: those of the process are none once its main thread has ended. */
 bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg)
 {
     char text[TEXT];
     struct line l = {0};
-    bool go_on = true;
+    bool go_on = true, any = false;
     ssize_t n = -1;
-    int saved = errno, fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int saved = errno, fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
     while (fd >= 0 && go_on && (n = syscall(SYS_read, fd, text, sizeof text)) > 0) {
         for (ssize_t i = 0; i < n && go_on; i++) {
             if (!take(&l, text[i]))
                 continue;
+            any = true;
             go_on = fn(&l.m, arg);
             l = (struct line){0};
         }
@@ -93,5 +103,5 @@ bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *ar
     if (fd >= 0)
         syscall(SYS_close, fd);
     errno = saved;
-    return go_on && n == 0;
+    return any && go_on && n == 0;
 }

@@ -1,6 +1,7 @@
 /* os_thread_linux.c - thread ids, stacks, futexes, signals, without the wrappers that the program sees.
  * Owns:   nothing. Locks: none.
  * Keeps:  .raw  signal masks and signals go by system call, so that our own wrappers are not entered
+ *         .errno  what the stop's handler calls leaves errno alone: see os_syscall
  * Below:  the kernel, glibc.   Above: world/. */
 #include "os/os.h"
 
@@ -15,18 +16,23 @@
 #include <time.h>
 #include <unistd.h>
 
-int os_tid(void) { return (int)syscall(SYS_gettid); }
-int os_pid(void) { return (int)syscall(SYS_getpid); }
+int os_tid(void) { return (int)os_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0); }
+int os_pid(void) { return (int)os_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0); }
 
-void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
+/* The dynamic linker's, or the C library's in a static program. */
+extern void *__libc_stack_end __attribute__((weak));
+
+uintptr_t os_main_stack_address(void) { return &__libc_stack_end ? (uintptr_t)__libc_stack_end : 0; }
+
+NO_CANARY void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns)
 {
     struct timespec t = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
+    os_syscall(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? 0 : (long)&t, 0, 0);
 }
 
 void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
+    os_syscall(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, sleepers, 0, 0, 0);
 }
 
 void os_futex_wake_all(_Atomic uint32_t *word) { os_futex_wake(word, INT32_MAX); }
@@ -55,7 +61,14 @@ enum os_sent os_signal_thread(int tid, int sig, void *value)
     return errno == ESRCH ? OS_GONE : OS_RETRY;
 }
 
-bool os_thread_alive(int tid) { return syscall(SYS_tgkill, os_pid(), tid, 0) == 0 || errno != ESRCH; }
+/* A main thread that ended before the others stays, as one that ended. The others are gone at once. */
+bool os_thread_alive(int tid)
+{
+    int pid = os_pid();
+    if (os_syscall(SYS_tgkill, pid, tid, 0, 0, 0, 0) == -ESRCH)
+        return false;
+    return tid != pid || os_task_state(tid) != OS_TASK_ENDED;
+}
 
 /* The kernel's signal set is _NSIG / 8 bytes, shorter than the C library's. */
 enum { KERNEL_SIGSET = 8 };
@@ -123,7 +136,7 @@ static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
     enum { BATCH = 64 };
     uint64_t entries[BATCH];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    int fd = n <= BATCH ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+    int fd = n <= BATCH ? open("/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return false;
     ssize_t want = (ssize_t)(n * sizeof *entries);

@@ -120,6 +120,15 @@ struct os_range os_tls_static(uintptr_t self)
     return layout.static_size > 0 ? (struct os_range){hi - layout.static_size, hi} : (struct os_range){self, hi};
 }
 
+bool os_tls_is_thread(uintptr_t self, int tid)
+{
+    if (!os_tls_known() || !layout.tid || layout.tid->bits != 8 * sizeof(int) || self % sizeof(uintptr_t))
+        return false;
+    uintptr_t at = self + layout.tid->offset;
+    return self != 0 && os_readable(self) && os_readable(round_down(at, sizeof(uintptr_t))) &&
+           *(const volatile int *)at == tid && os_readable(self + *layout.sizeof_pthread - sizeof(uintptr_t));
+}
+
 void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), void *arg)
 {
     if (!os_tls_known())

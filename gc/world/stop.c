@@ -5,6 +5,7 @@
  *         .once    a thread answers one stop once                       (park, nothing_to_answer)
  *         .all     a stop is complete when every thread asked has answered this epoch; the count of answers only
  *                  says when to look, since a thread may answer late a stop that was given up (all_answered)
+ *         .unknown and only when the process has no other threads than those       (stop_unknown; unknown.counted)
  *         .region  a thread is never parked inside a region                          (stop_handler)
  *         .still   a parked thread runs nothing of the program: every signal is blocked, the C
  *                  library's own too, so that it is not cancelled either                 (stop_init, park_at)
@@ -12,7 +13,8 @@
  *                  the answer is a release that the stopper acquires; the epoch's change likewise
  * Below:  thread, os.   Above: cycle, memstats.   See doc/design/stopping.md
  *
- * The signal carries the address of the thread's record, so the handler needs no thread-local storage. A signal may
+ * The signal carries the address of the thread's record, so the handler needs no thread-local storage: what it has may be
+ * another thread's, or nothing that can be read. errno is there too, so nothing here may set it. A signal may
  * come late, after its stop was given up, even after its thread's record went to another thread: the handler acts only
  * if the record names the thread that it runs on, and parks only while the epoch is odd. */
 #include "world/stop.h"
@@ -21,12 +23,13 @@
 #include "os/os.h"
 #include "world/boundary.h"
 #include "world/region.h"
+#include "world/unknown.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000, NAP_NS = 20 * 1000 * 1000 };
+enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000, LEAST_NAP_NS = 50 * 1000, NAP_NS = 20 * 1000 * 1000 };
 
 static int stop_sig;
 static _Atomic uint32_t epoch;   /* futex of the parked */
@@ -76,7 +79,6 @@ static bool nothing_to_answer(const struct thread *t)
 static void stop_handler(int sig, siginfo_t *si, void *context)
 {
     (void)sig;
-    int saved = errno;
     struct thread *t = si->si_value.sival_ptr;
     if (si->si_code != SI_QUEUE || si->si_pid != os_pid() || !t || t->tid != os_tid())
         return;
@@ -86,11 +88,12 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
         atomic_store_explicit(&t->mcache.stop_pending, 1, memory_order_relaxed);
     } else {
         t->context = context;
+        if (t->found)
+            t->self = os_thread_pointer();
         park(t);
         t->context = NULL;
         atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
     }
-    errno = saved;
 }
 
 void stop_init(uint32_t ncpus)
@@ -256,6 +259,24 @@ static bool request_all(const struct thread *self, struct stop_result *r, uint32
     return true;
 }
 
+/* Ask the threads that were found in this stop. */
+static bool request_found(struct stop_result *r, uint64_t end)
+{
+    for (struct thread *t = thread_list, *next; t; t = next) {
+        next = t->next;
+        if (!t->found || t->asked)
+            continue;
+        enum os_sent sent = request(t, end);
+        if (sent == OS_RETRY)
+            return false;
+        t->asked = sent == OS_SENT;
+        r->threads += t->asked;
+        if (sent == OS_GONE)
+            thread_forget_dead(t);
+    }
+    return true;
+}
+
 /* A thread may end between being asked and answering: on its way out the C library blocks all signals, and a destructor
  * that ran after ours may have made it known again. The dead answer nothing and hold nothing. */
 static void forget_ended(uint32_t e)
@@ -271,6 +292,7 @@ static void forget_ended(uint32_t e)
 static bool wait_for_answers(uint32_t e, uint64_t end)
 {
     uint32_t n = count_asked();
+    uint64_t nap = LEAST_NAP_NS;
     atomic_store_explicit(&wanted, n, memory_order_seq_cst);
     for (int i = 0; i < SPINS && atomic_load_explicit(&answers, memory_order_seq_cst) < n; i++)
         sched_yield();
@@ -280,11 +302,36 @@ static bool wait_for_answers(uint32_t e, uint64_t end)
             return true;
         if (os_now_ns() >= end)
             return false;
-        os_futex_wait(&answers, have, NAP_NS);
+        os_futex_wait(&answers, have, nap);
+        nap = nap < NAP_NS ? nap * 2 : NAP_NS;
         if (atomic_load_explicit(&answers, memory_order_seq_cst) == have) {
             forget_ended(e);
             if (all_answered(e))
                 return true;
+        }
+    }
+}
+
+/* Threads that nobody told us of; those found may be making others until they are stopped. */
+static bool stop_unknown(const struct thread *self, struct stop_result *r, uint32_t e, uint64_t end)
+{
+    for (;;) {
+        switch (unknown_find(self)) {
+        case UNKNOWN_NONE:
+            return true;
+        case UNKNOWN_BLIND:
+            r->blind = true;
+            return true;
+        case UNKNOWN_FAILED:
+            return false;
+        case UNKNOWN_SOME:
+            if (!request_found(r, end) || !wait_for_answers(e, end))
+                return false;
+            break;
+        case UNKNOWN_AGAIN:
+            if (os_now_ns() >= end)
+                return false;
+            sched_yield();
         }
     }
 }
@@ -303,12 +350,16 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
     CHECK(!self || atomic_load_explicit(&self->mcache.busy, memory_order_relaxed) == 0, "stop.region");
     if (self && at)
         publish_boundary(self, at);
+    else if (!self)
+        thread_forget_found(os_tid());
     atomic_store_explicit(&answers, 0, memory_order_relaxed);
     atomic_store_explicit(&wanted, UINT32_MAX, memory_order_relaxed);
     uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst) + 1;
     CHECK(e & 1, "stop.epoch");
     uint64_t end = os_now_ns() + wait_ns;
-    r.stopped = request_all(self, &r, e, end) && wait_for_answers(e, end);
+    r.stopped = request_all(self, &r, e, end) && wait_for_answers(e, end) && stop_unknown(self, &r, e, end);
+    if (r.stopped && at)
+        unknown_locate();
     stopped = r.stopped;
     if (!r.stopped) {
         resume();

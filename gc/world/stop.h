@@ -12,10 +12,11 @@ struct boundary;
 
 struct stop_result {
     bool stopped;     /* false: given up, everybody runs on */
+    bool blind;       /* /proc does not tell whether there are threads that nobody told of */
     uint32_t threads; /* others that were stopped, SAFE ones included */
 };
 
-/* Stop every known thread but the calling one, whose boundary is `at`. Takes the world lock and keeps it until
+/* Stop every thread of the process but the calling one, whose boundary is `at`. Takes the world lock and keeps it until
  * world_start. A thread that does not answer within wait_ns makes it give up: then the world runs and the lock is
  * free. No lock above WORLD may be held, and the thread is not in a region. While stopped: no malloc, no stdio. */
 struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns);

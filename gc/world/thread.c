@@ -57,7 +57,6 @@ static struct thread *record_alloc(void)
     return t;
 }
 
-/* Called with the world lock, or by a thread that nobody knows yet, or in a region. */
 struct thread *thread_record_new(void)
 {
     lock_acquire(&record_lock);
@@ -107,7 +106,7 @@ static void link_out(struct thread *t)
     thread_count--;
 }
 
-static struct thread *find_tid(int tid)
+struct thread *thread_find(int tid)
 {
     for (struct thread *t = thread_list; t; t = t->next)
         if (t->tid == tid)
@@ -115,12 +114,24 @@ static struct thread *find_tid(int tid)
     return NULL;
 }
 
-/* A tid is unique among the living, so another record with ours is of a thread that ended unseen. */
-static void drop_namesake(int tid)
+/* A tid is unique among the living, so a record with ours is of a thread that ended unseen, or was made of us by a
+ * stopper. */
+void thread_forget_found(int tid)
 {
-    struct thread *dead = find_tid(tid);
-    if (dead)
-        thread_forget_dead(dead);
+    struct thread *other = thread_find(tid);
+    if (other)
+        thread_forget_dead(other);
+}
+
+struct thread *thread_list_found(int tid)
+{
+    struct thread *t = thread_record_new();
+    if (!t)
+        return NULL;
+    t->tid = tid;
+    t->found = true;
+    link_in(t);
+    return t;
 }
 
 void thread_record_drop(struct thread *t)
@@ -145,7 +156,7 @@ void thread_adopt(struct thread *t, bool internal)
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);
     lock_acquire(&world_lock);
-    drop_namesake(t->tid);
+    thread_forget_found(t->tid);
     link_in(t);
     mcache_self = &t->mcache;
     lock_release(&world_lock);
@@ -153,7 +164,9 @@ void thread_adopt(struct thread *t, bool internal)
 
 struct thread *thread_register(bool internal)
 {
+    lock_acquire(&world_lock);
     struct thread *t = thread_record_new();
+    lock_release(&world_lock);
     if (t)
         thread_adopt(t, internal);
     return t;

@@ -13,21 +13,24 @@ struct boundary;
 struct stack;
 
 struct thread {
-    struct mcache mcache;            /* first: mcache_self is the thread */
-    struct thread *next, *prev;      /* in the list of all; world lock */
-    int tid;                         /* written before it is listed; type-stable, see stop_handler */
-    uint32_t attached;               /* times it attached itself; this thread */
-    bool stays;                      /* known otherwise than by attaching itself: to its end. This thread */
-    bool main;                       /* the first thread: its stack grows as far as RLIMIT_STACK then says. const */
-    bool internal;                   /* a thread of ours: holds no object; const */
-    _Atomic uint8_t state;           /* enum thread_state; this thread */
-    uintptr_t stack_lo, stack_hi;    /* its own stack; const */
-    uintptr_t self;                  /* pthread_self() of it, where its thread-local storage is found. const */
-    _Atomic uint32_t stopped_epoch;  /* of the stop that it last answered; this thread */
-    bool asked;                      /* to answer the stop that is on; the stopper */
-    uint32_t refills_seen;           /* mcache.refills at the last stop; the stopper */
-    _Atomic bool awaited;            /* it allocates: asked by its flag first, and looks for the start. The stopper */
-    const void *context;             /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
+    struct mcache mcache;           /* first: mcache_self is the thread */
+    struct thread *next, *prev;     /* in the list of all; world lock */
+    int tid;                        /* written before it is listed; type-stable, see stop_handler */
+    uint32_t attached;              /* times it attached itself; this thread */
+    bool stays;                     /* known otherwise than by attaching itself: to its end. This thread */
+    bool main;                      /* the first thread: its stack grows as far as RLIMIT_STACK then says. const */
+    bool internal;                  /* a thread of ours: holds no object; const */
+    _Atomic uint8_t state;          /* enum thread_state; this thread */
+    bool found;                     /* by a stopper, that made this record of it: see unknown.c. const */
+    uintptr_t stack_lo, stack_hi;   /* its own stack; const. Found: the stopper */
+    uintptr_t self;                 /* pthread_self() of it, where its thread-local storage is found. const. Found: this
+                                        thread as it parks; the stopper clears it if that is no thread's of the C library */
+    uintptr_t tls_lo, tls_hi;       /* found: what is around its thread pointer. The stopper */
+    _Atomic uint32_t stopped_epoch; /* of the stop that it last answered; this thread */
+    bool asked;                     /* to answer the stop that is on; the stopper */
+    uint32_t refills_seen;          /* mcache.refills at the last stop; the stopper */
+    _Atomic bool awaited;           /* it allocates: asked by its flag first, and looks for the start. The stopper */
+    const void *context;            /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
     struct stack *own_stack;         /* what gc_stack_self made for it, or NULL. This thread */
     uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
@@ -45,7 +48,8 @@ static inline struct thread *thread_self(void)
     return mcache_self == &mcache_none ? NULL : (struct thread *)(void *)mcache_self;
 }
 
-/* A record for a thread that is to be, or NULL; and one that is not needed after all. */
+/* A record for a thread that is to be, or NULL; and one that is not needed after all. Made by a known thread in a region,
+ * by anyone under the world lock: a thread may be stopped before it is known. */
 struct thread *thread_record_new(void);
 void thread_record_drop(struct thread *t);
 
@@ -60,6 +64,14 @@ void thread_unregister(void);
 
 /* Forget a thread that ended without telling: its record is unlinked and freed. World lock held; no stop pending. */
 void thread_forget_dead(struct thread *t);
+
+/* Forget what others listed by the calling thread's id, which it is not known by. World lock held. */
+void thread_forget_found(int tid);
+
+/* The record of this id, or NULL; a new one for a thread that did not make itself known, or NULL without memory: listed,
+ * and in the way of nothing the thread may do. World lock. */
+struct thread *thread_find(int tid);
+struct thread *thread_list_found(int tid);
 
 /* Give the spans of every thread's cache back. The world is stopped. */
 void thread_flush_all(void);

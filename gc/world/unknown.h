@@ -1,0 +1,21 @@
+/* unknown.h - threads that nobody told the library of. */
+#ifndef WORLD_UNKNOWN_H
+#define WORLD_UNKNOWN_H
+
+#include "world/thread.h"
+
+enum unknown {
+    UNKNOWN_NONE,   /* everyone else is listed */
+    UNKNOWN_SOME,   /* they are now: not `asked` yet */
+    UNKNOWN_AGAIN,  /* threads come or go: look again */
+    UNKNOWN_BLIND,  /* /proc does not tell */
+    UNKNOWN_FAILED, /* no memory for a record, or no file to read */
+};
+
+/* Compares the list with the process. Every listed thread but the calling one, `self` or NULL, is stopped. */
+enum unknown unknown_find(const struct thread *self);
+
+/* Where the stacks and the thread-local storage of found threads are. All are stopped. */
+void unknown_locate(void);
+
+#endif
