@@ -21,6 +21,7 @@ GC_SOURCES = \
 	%D%/os/os_machine_linux.c \
 	%D%/os/os_mangle.h \
 	%D%/os/os_mem.h \
+	%D%/os/os_ptrace_linux.c \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
 	%D%/os/os_stack_glibc.c \
@@ -59,8 +60,12 @@ GC_SOURCES = \
 	%D%/heap/treap.c \
 	%D%/heap/treap.h \
 	%D%/world/boundary.h \
+	%D%/world/deaf.c \
+	%D%/world/deaf.h \
 	%D%/world/flight.c \
 	%D%/world/flight.h \
+	%D%/world/locate.c \
+	%D%/world/locate.h \
 	%D%/world/region.h \
 	%D%/world/roots.c \
 	%D%/world/roots.h \

@@ -18,6 +18,7 @@
 #include "os/os_real.h"
 #include "watch/events.h"
 #include "watch/trace.h"
+#include "world/deaf.h"
 #include "world/roots.h"
 #include "world/stop.h"
 #include "api/fork.h"
@@ -108,6 +109,7 @@ static void start(void)
     os_mangling_init();
     uint32_t cpus = (uint32_t)os_cpu_count(); /* reads files: once */
     stop_init(cpus);
+    deaf_enable(o.ptrace);
     cycle_init(&o, cpus);
     sweeper_enable(o.sweeper && cpus > 1);
     set_hooks(&o);

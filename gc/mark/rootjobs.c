@@ -281,13 +281,21 @@ static void add_tls_of_all(void)
     }
 }
 
-/* A stack that a stopper found: the part in use, and the thread's own stack where that is another. */
+/* A stack that locate.c found: the part in use, and the thread's own stack where that is another. */
 static void add_found_stack(const struct thread *t)
 {
     if (t->other_lo >= t->other_hi)
         jobs.lost++;
     add_thread_range(t, ROOT_STACK, t->other_lo, t->other_hi);
     add_resident(t->tid, t->stack_lo, t->stack_hi);
+}
+
+static void add_held(const struct thread *t)
+{
+    struct os_range regs = os_held_registers(t->held), vectors = os_held_vectors(t->held);
+    add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
+    add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
+    add_found_stack(t);
 }
 
 static void add_interrupted(const struct thread *t)
@@ -330,8 +338,10 @@ static void add_stacks(void)
     for (const struct thread *t = thread_list; t; t = t->next) {
         if (t->internal)
             continue;
-        CHECK(t->context || t->boundary, "rootjobs.all");
-        if (t->context)
+        CHECK(t->held || t->context || t->boundary, "rootjobs.all");
+        if (t->held)
+            add_held(t);
+        else if (t->context)
             add_interrupted(t);
         else
             add_at_boundary(t);

@@ -114,6 +114,32 @@ enum os_task os_task_state(int tid);
 /* Whether it has the signal blocked: 1, 0, or -1 where /proc does not say. */
 int os_task_blocks(int tid, int sig);
 
+/* ---- holding threads that no signal reaches, by a tracer (os_ptrace_linux.c) ---- */
+
+enum os_held_state { OS_HELD_ASKED, OS_HELD_STOPPED, OS_HELD_GONE, OS_HELD_REFUSED };
+
+/* One of them. The caller writes tid before os_hold, and reads the others after it. */
+struct os_held {
+    int tid;
+    enum os_held_state state;
+    int sig;                /* that it was about to take */
+    char *area;             /* its registers, of os_held_area() bytes: */
+    size_t general, vector; /* bytes of each kind */
+};
+
+struct os_holder;
+
+/* Memory for n of them, 0 where this cannot be done; and laid out, for one os_hold. */
+size_t os_hold_bytes(size_t n);
+struct os_holder *os_hold_layout(void *memory, size_t n);
+struct os_held *os_hold_at(struct os_holder *h, size_t i);
+
+/* OS_HOLD_DONE: each is STOPPED or GONE, until os_hold_end. OS_HOLD_REFUSED: by the kernel, a sandbox, or because another
+ * traces one; OS_HOLD_LATE: one did not stop in time. Then none is held. */
+enum os_hold { OS_HOLD_DONE, OS_HOLD_REFUSED, OS_HOLD_LATE };
+enum os_hold os_hold(struct os_holder *h, uint64_t end_ns);
+void os_hold_end(struct os_holder *h);
+
 /* ---- images: the program and every library that is loaded (os_image_linux.c) ---- */
 
 /* Calls fn with the list of images held still: until it returns, dlopen and dlclose of other threads wait. */
@@ -181,5 +207,14 @@ struct os_range os_context_vectors(const void *ucontext);
 
 /* The interrupted thread's SP lay on the alternate signal stack: its bounds; else empty. */
 struct os_range os_context_altstack(const void *ucontext);
+
+/* The same of a thread that is held, and its thread pointer. Bytes for its registers, 0: not known how; and reading them,
+ * by the tracer. */
+size_t os_held_area(void);
+bool os_held_read(struct os_held *t);
+uintptr_t os_held_stack(const struct os_held *t);
+uintptr_t os_held_thread_pointer(const struct os_held *t);
+struct os_range os_held_registers(const struct os_held *t);
+struct os_range os_held_vectors(const struct os_held *t);
 
 #endif

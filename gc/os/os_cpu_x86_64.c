@@ -6,9 +6,14 @@
 #include "os/os_mangle.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
+#include <elf.h>
 #include <setjmp.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <ucontext.h>
 
 /* The kernel describes the extended state in the last 48 bytes of the 512 that fxsave leaves to software. */
@@ -97,4 +102,56 @@ void os_mangling_init(void)
     sp = os_unmangled(sp);
     if (sp > here || here - sp > FRAME)
         os_mangling.low = OS_NOTHING_MANGLED;
+}
+
+/* ---- a thread that a tracer holds: general registers, then the extended state as xsave lays it out ---- */
+
+enum { GENERAL_ROOM = 256, VECTOR_LEAST = 576, VECTOR_MOST = 1 << 16 };
+
+_Static_assert(sizeof(struct user_regs_struct) <= GENERAL_ROOM, "general registers have room");
+
+/* What the CPU may need for all that it can be told to save. */
+static size_t vector_room(void)
+{
+    static size_t room;
+    unsigned a, b, c = 0, d;
+    if (room == 0) {
+        __get_cpuid_count(0xd, 0, &a, &b, &c, &d);
+        room = round_up(c > VECTOR_LEAST && c < VECTOR_MOST ? c : VECTOR_LEAST, 64);
+    }
+    return room;
+}
+
+size_t os_held_area(void) { return GENERAL_ROOM + vector_room(); }
+
+static NO_CANARY NO_SANITIZE size_t read_set(const struct os_held *t, int set, char *to, size_t room)
+{
+    struct iovec v = {to, room};
+    long e = os_syscall(SYS_ptrace, PTRACE_GETREGSET, t->tid, set, (long)&v, 0, 0);
+    return e == 0 ? v.iov_len : 0;
+}
+
+NO_CANARY NO_SANITIZE bool os_held_read(struct os_held *t)
+{
+    t->general = read_set(t, NT_PRSTATUS, t->area, GENERAL_ROOM);
+    t->vector = read_set(t, NT_X86_XSTATE, t->area + GENERAL_ROOM, vector_room());
+    if (t->vector == 0)
+        t->vector = read_set(t, NT_PRFPREG, t->area + GENERAL_ROOM, vector_room());
+    return t->general == sizeof(struct user_regs_struct) && t->vector > 0;
+}
+
+static const struct user_regs_struct *general(const struct os_held *t) { return (const void *)t->area; }
+
+uintptr_t os_held_stack(const struct os_held *t) { return general(t)->rsp - RED_ZONE; }
+uintptr_t os_held_thread_pointer(const struct os_held *t) { return general(t)->fs_base; }
+
+struct os_range os_held_registers(const struct os_held *t)
+{
+    return (struct os_range){(uintptr_t)t->area, (uintptr_t)t->area + t->general};
+}
+
+struct os_range os_held_vectors(const struct os_held *t)
+{
+    uintptr_t lo = (uintptr_t)t->area + GENERAL_ROOM;
+    return (struct os_range){lo, lo + (t->vector & ~(size_t)7)};
 }

@@ -22,6 +22,8 @@
 #include "base/check.h"
 #include "os/os.h"
 #include "world/boundary.h"
+#include "world/deaf.h"
+#include "world/locate.h"
 #include "world/region.h"
 #include "world/unknown.h"
 
@@ -29,7 +31,10 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000, LEAST_NAP_NS = 50 * 1000, NAP_NS = 20 * 1000 * 1000 };
+enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000 };
+
+/* Naps of the stopper, doubled each time. After DEAF_NAP_NS, some 2 ms in all, it looks for those who will not hear it. */
+enum { LEAST_NAP_NS = 50 * 1000, DEAF_NAP_NS = 1000 * 1000, NAP_NS = 20 * 1000 * 1000 };
 
 static int stop_sig;
 static _Atomic uint32_t epoch;   /* futex of the parked */
@@ -82,6 +87,7 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
     struct thread *t = si->si_value.sival_ptr;
     if (si->si_code != SI_QUEUE || si->si_pid != os_pid() || !t || t->tid != os_tid())
         return;
+    atomic_store_explicit(&t->deaf, false, memory_order_relaxed);
     if (nothing_to_answer(t))
         return;
     if (atomic_load_explicit(&t->mcache.busy, memory_order_relaxed)) {
@@ -171,7 +177,7 @@ static enum os_sent request(struct thread *t, uint64_t end)
 
 static bool answered(const struct thread *t, uint32_t e)
 {
-    return atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) == e;
+    return t->held || atomic_load_explicit(&t->stopped_epoch, memory_order_acquire) == e;
 }
 
 /* Everyone who is to answer gets the flag, which is seen at the end of the next region: a thread that allocates gets
@@ -208,7 +214,8 @@ static uint32_t signal_all(uint32_t e, bool awaited, uint64_t end)
     uint32_t gone = 0;
     for (struct thread *t = thread_list, *next; t; t = next) {
         next = t->next;
-        if (!t->asked || atomic_load_explicit(&t->awaited, memory_order_relaxed) != awaited || answered(t, e))
+        if (!t->asked || atomic_load_explicit(&t->awaited, memory_order_relaxed) != awaited || answered(t, e) ||
+            deaf_needs_no_signal(t))
             continue;
         switch (request(t, end)) {
         case OS_SENT:
@@ -232,12 +239,22 @@ static bool all_answered(uint32_t e)
     return true;
 }
 
+/* Those that are waited for. */
 static uint32_t count_asked(void)
 {
     uint32_t n = 0;
     for (const struct thread *t = thread_list; t; t = t->next)
-        n += t->asked;
+        n += t->asked && !deaf_needs_no_signal(t);
     return n;
+}
+
+/* Whether only those are missing that did not hear the signal before either. */
+static bool only_deaf_left(uint32_t e)
+{
+    for (const struct thread *t = thread_list; t; t = t->next)
+        if (t->asked && !answered(t, e) && !deaf_needs_no_signal(t))
+            return false;
+    return true;
 }
 
 /* Ask everybody. False when somebody could not be. */
@@ -298,17 +315,16 @@ static bool wait_for_answers(uint32_t e, uint64_t end)
         sched_yield();
     for (;;) {
         uint32_t have = atomic_load_explicit(&answers, memory_order_seq_cst);
-        if (have >= n && all_answered(e))
+        if (nap > DEAF_NAP_NS || only_deaf_left(e))
+            deaf_hold(e, stop_sig);
+        if (all_answered(e))
             return true;
         if (os_now_ns() >= end)
             return false;
         os_futex_wait(&answers, have, nap);
         nap = nap < NAP_NS ? nap * 2 : NAP_NS;
-        if (atomic_load_explicit(&answers, memory_order_seq_cst) == have) {
+        if (atomic_load_explicit(&answers, memory_order_seq_cst) == have)
             forget_ended(e);
-            if (all_answered(e))
-                return true;
-        }
     }
 }
 
@@ -340,6 +356,7 @@ static void resume(void)
 {
     atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
     os_futex_wake_all(&epoch);
+    deaf_release();
 }
 
 struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
@@ -359,7 +376,7 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
     uint64_t end = os_now_ns() + wait_ns;
     r.stopped = request_all(self, &r, e, end) && wait_for_answers(e, end) && stop_unknown(self, &r, e, end);
     if (r.stopped && at)
-        unknown_locate();
+        locate_stacks();
     stopped = r.stopped;
     if (!r.stopped) {
         resume();

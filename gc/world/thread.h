@@ -11,6 +11,7 @@ enum thread_state { THREAD_RUNNING, THREAD_SAFE };
 
 struct boundary;
 struct stack;
+struct os_held;
 
 struct thread {
     struct mcache mcache;           /* first: mcache_self is the thread */
@@ -33,8 +34,11 @@ struct thread {
     const void *context;            /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
     struct stack *own_stack;         /* what gc_stack_self made for it, or NULL. This thread */
-    uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread */
-    uintptr_t other_base;            /* and where all of that stack begins. This thread */
+    uintptr_t other_lo, other_hi;    /* with boundary: the part in use of an alternate stack it runs on. This thread.
+                                        Found or held: of any stack. The stopper */
+    uintptr_t other_base;            /* with boundary: where all of that stack begins. This thread */
+    _Atomic bool deaf;               /* a signal waits that it blocks: see deaf.c. The stopper; its handler clears it */
+    const struct os_held *held;      /* by a tracer, with these registers, or NULL. The stopper */
 };
 
 /* All, newest first; world lock. */

@@ -15,7 +15,4 @@ enum unknown {
 /* Compares the list with the process. Every listed thread but the calling one, `self` or NULL, is stopped. */
 enum unknown unknown_find(const struct thread *self);
 
-/* Where the stacks and the thread-local storage of found threads are. All are stopped. */
-void unknown_locate(void);
-
 #endif

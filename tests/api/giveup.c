@@ -1,6 +1,7 @@
 /* giveup.c - a thread that blocks the stop signal behind the library's back: the collection is given up and said once,
  * nothing is freed, the program goes on; once the thread is open again, collections work again. Holds stop.all and
- * the header's words at gc_collect. Each scene is a process of its own, with a short stopwait. */
+ * the header's words at gc_collect. Each scene is a process of its own, with a short stopwait, and
+ * without ptrace, which would hold such a thread. */
 #include "helpers.h"
 
 #include <pthread.h>
@@ -204,7 +205,7 @@ static int play(const char *scene)
     return strcmp(scene, "given-up") == 0 ? given_up() : strcmp(scene, "forks") == 0 ? forks() : on_stderr();
 }
 
-static const char *const env[] = {"SPANGC_DEBUG=stopwait=200", NULL};
+static const char *const env[] = {"SPANGC_DEBUG=stopwait=200,ptrace=0", NULL};
 
 START_TEST(is_given_up)
 {
@@ -225,7 +226,7 @@ END_TEST
 
 START_TEST(ends_instead)
 {
-    static const char *const patient[] = {"SPANGC_DEBUG=stopwait=3600000", NULL};
+    static const char *const patient[] = {"SPANGC_DEBUG=stopwait=3600000,ptrace=0", NULL};
     struct outcome o;
     run_scene("ended", patient, &o);
     must_exit_0(&o); /* LeakSanitizer has a word to say about such a thread, so its text is not looked at */
