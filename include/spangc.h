@@ -154,8 +154,8 @@ GC_SPAN_API const char *gc_features(void);
 /* ---- collect ------------------------------------------------------------------------------------------------- */
 
 /* Collects now, also while collections are disabled: when it returns, everything unreachable at the call has been
- * swept and is counted in memstats. When the world cannot be stopped (a thread keeps the stop signal blocked) nothing
- * is freed and the warn handler is told once. (bdwgc: GC_gcollect; Go: runtime.GC.) */
+ * swept and is counted in memstats. When the world cannot be stopped (a thread keeps the stop signal blocked, and may
+ * not be held by ptrace) nothing is freed and the warn handler is told once. (bdwgc: GC_gcollect; Go: runtime.GC.) */
 GC_SPAN_API void gc_collect(void);
 
 /* The same without looking at any stack or register: the caller vouches that no thread holds a pointer there that it
@@ -278,8 +278,9 @@ typedef void (*gc_root_fn)(struct gc_root_report *report, void *arg);
 GC_SPAN_API int gc_add_root_callback(gc_root_fn fn, void *arg);
 GC_SPAN_API int gc_remove_root_callback(gc_root_fn fn, void *arg);
 
-/* Make the calling thread known, or forget it. Needed only by threads that neither pthread_create of this program made
- * nor ever call the library, before they hold a pointer; a thread may attach as often as it detaches. A thread that
+/* Make the calling thread known, or forget it. Threads that neither pthread_create of this program made nor ever call the
+ * library are found at each collection; only where /proc is not mounted must they attach before they hold a pointer. It
+ * saves the search. A thread may attach as often as it detaches. A thread that
  * ends is forgotten by itself. Return 0; attach -1 with ENOMEM; detach -1 with EINVAL when the thread is not
  * attached. (bdwgc: GC_register_my_thread.) */
 GC_SPAN_API int gc_thread_attach(void);

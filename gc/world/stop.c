@@ -315,12 +315,14 @@ static bool wait_for_answers(uint32_t e, uint64_t end)
         sched_yield();
     for (;;) {
         uint32_t have = atomic_load_explicit(&answers, memory_order_seq_cst);
-        if (nap > DEAF_NAP_NS || only_deaf_left(e))
-            deaf_hold(e, stop_sig);
         if (all_answered(e))
             return true;
         if (os_now_ns() >= end)
             return false;
+        if (nap > DEAF_NAP_NS || only_deaf_left(e))
+            deaf_hold(e, stop_sig);
+        if (all_answered(e))
+            return true;
         os_futex_wait(&answers, have, nap);
         nap = nap < NAP_NS ? nap * 2 : NAP_NS;
         if (atomic_load_explicit(&answers, memory_order_seq_cst) == have)
