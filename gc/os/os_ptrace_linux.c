@@ -30,7 +30,7 @@ enum phase { PHASE_ASKED, PHASE_DONE, PHASE_END };
 struct os_holder {
     _Atomic uint32_t phase;  /* futex */
     _Atomic uint32_t exists; /* the tracer's id, cleared by the kernel when it no longer uses this memory */
-    int pid;
+    int owner, pid;          /* the process that holds, and the tracer */
     size_t n;
     struct os_held held[];
 };
@@ -143,6 +143,8 @@ static NO_CANARY NO_SANITIZE int tracer(void *arg)
 {
     struct os_holder *h = arg;
     os_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    if (os_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0) != h->owner)
+        return 0; /* it ended before that */
     do
         await_stops(h, seize(h));
     while (report_done(h) != PHASE_END);
@@ -162,6 +164,7 @@ static bool start(struct os_holder *h)
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_UNTRACED | CLONE_CHILD_CLEARTID;
     atomic_store_explicit(&h->phase, PHASE_ASKED, memory_order_relaxed);
     atomic_store_explicit(&h->exists, 1, memory_order_relaxed);
+    h->owner = os_pid();
     os_block_signals(&old);
     h->pid = clone(tracer, (void *)round_down((uintptr_t)stack, 16), flags, h, NULL, NULL, &h->exists);
     os_restore_signals(&old);

@@ -4,9 +4,12 @@
  * not lost. Holds deaf.region, deaf.one, locate.stack, os_ptrace.unseen. */
 #include "cloned.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/select.h>
 #include <time.h>
@@ -580,6 +583,47 @@ START_TEST(that_a_debugger_has)
 }
 END_TEST
 
+/* ---- a sandbox kills who calls ptrace: the tracer, and nobody else ---- */
+
+static int in_sandbox(void)
+{
+    pthread_t t;
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    gc_set_warn_handler(note_warning);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        return 77;
+    if (pthread_create(&t, NULL, deaf_for_good, NULL) != 0)
+        return 2;
+    wait_until(&state, 1);
+    gc_collect();
+    if (warnings != 1 || !strstr(last_warning, "stop"))
+        return 3;
+    if (waitpid(-1, NULL, WNOHANG | __WALL) != -1 || errno != ECHILD)
+        return 4;
+    tell(&state, 2);
+    pthread_join(t, NULL);
+    gc_collect();
+    struct gc_memstats st;
+    return read_stats(&st)->num_gc >= 1 && warnings == 1 ? 0 : 5;
+}
+
+START_TEST(where_a_sandbox_kills)
+{
+    static const char *const env[] = {"SPANGC_DEBUG=stopwait=300", NULL};
+    struct outcome o;
+    run_scene("sandbox", env, &o);
+    if (WIFEXITED(o.status) && WEXITSTATUS(o.status) == 77)
+        return;
+    must_exit_0(&o);
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
     tcase_add_loop_test(tc, in_all_manners, 0, MANNERS);
@@ -594,10 +638,12 @@ static void tests(TCase *tc)
     tcase_add_test(tc, one_signal_waits);
     tcase_add_test(tc, while_another_forks);
     tcase_add_test(tc, that_a_debugger_has);
+    tcase_add_test(tc, where_a_sandbox_kills);
 }
 
 int main(int argc, char **argv)
 {
-    (void)argv;
-    return argc > 1 ? with_debugger() : check_main("api/deaf", tests);
+    if (argc > 1)
+        return strcmp(argv[1], "sandbox") == 0 ? in_sandbox() : with_debugger();
+    return check_main("api/deaf", tests);
 }
