@@ -224,7 +224,7 @@ static void collect_stopped(struct run *run)
     struct stop_result stop = world_stop(run->at, stop_wait_ns());
     if (!stop.stopped) {
         given_up = true;
-        run->failed = "a thread did not stop (it may block the library's signal, see spangc(7))";
+        run->failed = stop.why;
         return;
     }
     given_up = false;

@@ -281,12 +281,19 @@ static void add_tls_of_all(void)
     }
 }
 
-/* A stack that locate.c found: the part in use, and the thread's own stack where that is another. */
-static void add_found_stack(const struct thread *t)
+/* A stack that locate.c found: the part in use, and the thread's own stack where that is another. In doubt it is an
+ * alternate stack, and the thread has left another that is listed, perhaps its own. */
+static void add_located(const struct thread *t, uintptr_t sp, uintptr_t from, bool in_doubt)
 {
-    if (t->other_lo >= t->other_hi)
+    bool listed = stacks_note_sp(sp, from);
+    if (t->own_stack && sp >= t->stack_lo && sp < t->stack_hi)
+        stacks_note_own(t->own_stack, from);
+    if (!listed || in_doubt)
+        add_thread_range(t, ROOT_STACK, t->other_lo, t->other_hi);
+    if (in_doubt)
+        stacks_note_words(t->own_stack, t->other_lo, t->other_hi);
+    if (!listed && t->other_lo >= t->other_hi)
         jobs.lost++;
-    add_thread_range(t, ROOT_STACK, t->other_lo, t->other_hi);
     add_resident(t->tid, t->stack_lo, t->stack_hi);
 }
 
@@ -295,7 +302,7 @@ static void add_held(const struct thread *t)
     struct os_range regs = os_held_registers(t->held), vectors = os_held_vectors(t->held);
     add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
     add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
-    add_found_stack(t);
+    add_located(t, os_held_sp(t->held), os_held_stack(t->held), true);
 }
 
 static void add_interrupted(const struct thread *t)
@@ -303,10 +310,12 @@ static void add_interrupted(const struct thread *t)
     struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
     add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
     add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
+    uintptr_t sp = os_context_sp(t->context), from = os_context_stack(t->context);
+    struct os_range other = os_context_altstack(t->context);
     if (t->found)
-        add_found_stack(t);
+        add_located(t, sp, from, other.lo < other.hi);
     else
-        add_stack(t, os_context_sp(t->context), os_context_stack(t->context), os_context_altstack(t->context));
+        add_stack(t, sp, from, other);
 }
 
 static void add_at_boundary(const struct thread *t)

@@ -208,11 +208,16 @@ struct os_range os_context_vectors(const void *ucontext);
 /* The interrupted thread's SP lay on the alternate signal stack: its bounds; else empty. */
 struct os_range os_context_altstack(const void *ucontext);
 
+/* SP of what a handler interrupted that runs on an alternate stack, used from lo up and ending at or below hi, out of the
+ * signal frame there; 0 where there is none. It may be a word that only looks like one. */
+uintptr_t os_interrupted_sp(uintptr_t lo, uintptr_t hi);
+
 /* The same of a thread that is held, and its thread pointer. Bytes for its registers, 0: not known how; and reading them,
  * by the tracer. */
 size_t os_held_area(void);
 bool os_held_read(struct os_held *t);
 uintptr_t os_held_stack(const struct os_held *t);
+uintptr_t os_held_sp(const struct os_held *t);
 uintptr_t os_held_thread_pointer(const struct os_held *t);
 struct os_range os_held_registers(const struct os_held *t);
 struct os_range os_held_vectors(const struct os_held *t);

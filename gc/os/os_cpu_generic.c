@@ -61,6 +61,14 @@ struct os_range os_context_altstack(const void *ucontext)
 struct os_mangling os_mangling = {.low = OS_NOTHING_MANGLED};
 void os_mangling_init(void) {}
 
+/* Which word of a signal frame is SP is not known here either. */
+uintptr_t os_interrupted_sp(uintptr_t lo, uintptr_t hi)
+{
+    (void)lo;
+    (void)hi;
+    return 0;
+}
+
 /* Which of a held thread's registers is SP is not known here: no thread is held. */
 size_t os_held_area(void) { return 0; }
 
@@ -71,6 +79,7 @@ bool os_held_read(struct os_held *t)
 }
 
 uintptr_t os_held_stack(const struct os_held *t) { return (uintptr_t)t->area; }
+uintptr_t os_held_sp(const struct os_held *t) { return (uintptr_t)t->area; }
 uintptr_t os_held_thread_pointer(const struct os_held *t) { return (uintptr_t)t->area; }
 struct os_range os_held_registers(const struct os_held *t) { return (struct os_range){0, t->general}; }
 struct os_range os_held_vectors(const struct os_held *t) { return (struct os_range){0, t->vector}; }

@@ -104,6 +104,24 @@ void os_mangling_init(void)
         os_mangling.low = OS_NOTHING_MANGLED;
 }
 
+/* A frame describes the alternate stack that it lies on. With handlers within handlers only the first has left another
+ * stack. */
+static NO_SANITIZE bool left_a_stack(uintptr_t at, uintptr_t lo, uintptr_t hi)
+{
+    const ucontext_t *uc = (const void *)at;
+    uintptr_t begin = (uintptr_t)uc->uc_stack.ss_sp, end = begin + uc->uc_stack.ss_size, sp = os_context_sp(uc);
+    return begin <= lo + RED_ZONE && at < end && end <= hi && (sp < begin || sp > end);
+}
+
+NO_SANITIZE uintptr_t os_interrupted_sp(uintptr_t lo, uintptr_t hi)
+{
+    size_t bytes = offsetof(ucontext_t, uc_mcontext) + sizeof(gregset_t);
+    for (uintptr_t at = round_up(lo, sizeof at); at < hi && hi - at >= bytes; at += sizeof at)
+        if (left_a_stack(at, lo, hi) && os_readable(round_down(os_context_sp((const void *)at), sizeof at)))
+            return os_context_sp((const void *)at);
+    return 0;
+}
+
 /* ---- a thread that a tracer holds: general registers, then the extended state as xsave lays it out ---- */
 
 enum { GENERAL_ROOM = 256, VECTOR_LEAST = 576, VECTOR_MOST = 1 << 16 };
@@ -143,6 +161,7 @@ NO_CANARY NO_SANITIZE bool os_held_read(struct os_held *t)
 static const struct user_regs_struct *general(const struct os_held *t) { return (const void *)t->area; }
 
 uintptr_t os_held_stack(const struct os_held *t) { return general(t)->rsp - RED_ZONE; }
+uintptr_t os_held_sp(const struct os_held *t) { return general(t)->rsp; }
 uintptr_t os_held_thread_pointer(const struct os_held *t) { return general(t)->fs_base; }
 
 struct os_range os_held_registers(const struct os_held *t)

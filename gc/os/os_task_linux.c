@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 /* A directory has a link to itself and one from above; this one has one more for each thread. */
 enum { LINKS_OF_ANY = 2 };
@@ -126,16 +127,23 @@ static bool open_task_text(struct text *t, int tid, const char *name)
 /* ---- what a task is ---- */
 
 /* Of the flags in a task's stat: it has begun to exit; it was made by the kernel for io_uring, or as a driver's worker.
- * Older kernels had other meanings for the last two, so the name must fit as well. */
+ * Before Linux 5.12 and 6.4 the last two had other meanings, and the name must fit as well where that was backported. A
+ * worker has its name only some time after it appeared. */
 enum { FLAG_EXITING = 0x4, FLAG_IO_WORKER = 0x10, FLAG_USER_WORKER = 0x4000, FLAGS_FIELD = 6 };
 
 static bool begins(const char *text, const char *with) { return strncmp(text, with, strlen(with)) == 0; }
 
+static bool kernel_since(const char *release)
+{
+    struct utsname u;
+    return uname(&u) == 0 && strverscmp(u.release, release) >= 0;
+}
+
 static bool is_worker(const char *name, unsigned long flags)
 {
-    if (flags & FLAG_IO_WORKER && begins(name, "iou-"))
+    if (flags & FLAG_IO_WORKER && (begins(name, "iou-") || kernel_since("5.12")))
         return true;
-    return flags & FLAG_USER_WORKER && (begins(name, "vhost-") || begins(name, "kvm-nx"));
+    return flags & FLAG_USER_WORKER && (begins(name, "vhost-") || begins(name, "kvm-nx") || kernel_since("6.4"));
 }
 
 static unsigned long number(const char *text)

@@ -3,14 +3,15 @@
  * Locks:  none; the world is stopped.
  * Keeps:  .stack    such a stack is scanned from SP to the end of the mapping, or to the first page above that cannot be
  *                   read; and where SP may be on an alternate stack, all of the thread's own that is in memory
+ *         .left     where that alternate stack is all that is known of a found thread, what it left is on the stack that
+ *                   the signal frame there tells of; if none does, the stop has failed               (locate_left)
  *         .foreign  a thread pointer that is no thread's of the C library is not followed       (locate_tls)
  * Below:  thread, os.   Above: stop, mark/rootjobs.c.   See doc/design/stopping.md */
 #include "world/locate.h"
 
 #include "os/os.h"
 
-/* SP itself may lie at the end of a mapping, with what is below it in use, or at its beginning. */
-enum { RED_ZONE = 128, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 static bool holds(struct os_range r, uintptr_t p) { return p >= r.lo && p < r.hi; }
 static struct os_range own_stack(const struct thread *t) { return (struct os_range){t->stack_lo, t->stack_hi}; }
@@ -19,6 +20,8 @@ static uintptr_t top_of(const struct thread *t)
 {
     return t->held ? os_held_stack(t->held) : os_context_stack(t->context);
 }
+
+static uintptr_t sp_of(const struct thread *t) { return t->held ? os_held_sp(t->held) : os_context_sp(t->context); }
 
 /* An address on the stack of a found thread, wherever it runs now; 0 if none is known. */
 static uintptr_t anchor_of(const struct thread *t) { return t->tid == os_pid() ? os_main_stack_address() : t->self; }
@@ -36,7 +39,7 @@ static bool match(const struct os_mapping *m, void *unused)
         if (!locate_needed(t))
             continue;
         uintptr_t top = top_of(t);
-        bool here = top < mapping.hi && top + RED_ZONE >= mapping.lo;
+        bool here = top < mapping.hi && sp_of(t) >= mapping.lo; /* SP may lie at its end, or its beginning */
         if (here) {
             if (!t->other_lo)
                 t->other_lo = top > mapping.lo ? top : mapping.lo;
@@ -85,7 +88,7 @@ static void grope(struct thread *t)
 {
     t->other_lo = top_of(t);
     if (!os_readable(round_up(t->other_lo, sizeof(uintptr_t))))
-        t->other_lo += RED_ZONE;
+        t->other_lo = sp_of(t);
     t->other_hi = UINTPTR_MAX;
 }
 
@@ -98,9 +101,14 @@ static void bound_known(struct thread *t)
         t->other_hi = readable_end(t->other_lo, t->other_hi);
 }
 
+static struct os_range alternate_of(const struct thread *t)
+{
+    return t->held ? (struct os_range){0, 0} : os_context_altstack(t->context);
+}
+
 static void bound_found(struct thread *t)
 {
-    struct os_range alternate = t->held ? (struct os_range){0, 0} : os_context_altstack(t->context);
+    struct os_range alternate = alternate_of(t);
     if (alternate.lo < alternate.hi) {
         t->other_lo = alternate.lo;
         t->other_hi = alternate.hi;
@@ -130,10 +138,56 @@ static bool begin(void)
     return any;
 }
 
-void locate_stacks(void)
+/* ---- a found thread on an alternate stack that no thread pointer of its own leads home from ---- */
+
+static bool may_have_left(const struct thread *t)
+{
+    if (!t->found || anchor_of(t))
+        return false;
+    struct os_range alternate = alternate_of(t);
+    return t->held || alternate.lo < alternate.hi;
+}
+
+/* Its own stack is where this SP is, unless SP on a stack of a thread that is held is home already. */
+static bool note_left(struct thread *t)
+{
+    uintptr_t sp = os_interrupted_sp(t->other_lo, t->other_hi);
+    if (sp) {
+        t->stack_lo = sp;
+        t->stack_hi = 0;
+    }
+    return sp != 0;
+}
+
+static bool match_left(const struct os_mapping *m, void *unused)
+{
+    (void)unused;
+    for (struct thread *t = thread_list; t; t = t->next)
+        if (t->found && t->stack_hi == 0 && holds((struct os_range){m->lo, m->hi}, t->stack_lo)) {
+            t->stack_lo = m->lo;
+            t->stack_hi = m->hi;
+        }
+    return true;
+}
+
+static bool locate_left(void)
+{
+    bool any = false, all = true;
+    for (struct thread *t = thread_list; t; t = t->next)
+        if (may_have_left(t))
+            any |= note_left(t);
+    if (any)
+        os_each_mapping(match_left, NULL);
+    for (const struct thread *t = thread_list; t; t = t->next)
+        if (may_have_left(t))
+            all &= t->stack_hi != 0;
+    return all;
+}
+
+bool locate_stacks(void)
 {
     if (!begin())
-        return;
+        return true;
     bool mapped = os_each_mapping(match, NULL);
     for (struct thread *t = thread_list; t; t = t->next) {
         if (!locate_needed(t))
@@ -145,4 +199,5 @@ void locate_stacks(void)
         else
             bound_known(t);
     }
+    return locate_left();
 }

@@ -8,7 +8,7 @@
  * stack_hi. */
 static inline bool locate_needed(const struct thread *t) { return t->found || t->held; }
 
-/* For all of them. The world is stopped. */
-void locate_stacks(void);
+/* For all of them. The world is stopped. False: of one it cannot be told. */
+bool locate_stacks(void);
 
 #endif

@@ -341,6 +341,7 @@ static bool stop_unknown(const struct thread *self, struct stop_result *r, uint3
             r->blind = true;
             return true;
         case UNKNOWN_FAILED:
+            r->why = "the threads of the process cannot be listed (too many open files?)";
             return false;
         case UNKNOWN_SOME:
             if (!request_found(r, end) || !wait_for_answers(e, end))
@@ -376,9 +377,12 @@ struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
     uint32_t e = atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst) + 1;
     CHECK(e & 1, "stop.epoch");
     uint64_t end = os_now_ns() + wait_ns;
+    r.why = "a thread did not stop (it may block the library's signal, see spangc(7))";
     r.stopped = request_all(self, &r, e, end) && wait_for_answers(e, end) && stop_unknown(self, &r, e, end);
-    if (r.stopped && at)
-        locate_stacks();
+    if (r.stopped && at && !locate_stacks()) {
+        r.why = "a thread that did not make itself known runs on an alternate stack, and its own is not known";
+        r.stopped = false;
+    }
     stopped = r.stopped;
     if (!r.stopped) {
         resume();

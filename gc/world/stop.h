@@ -12,6 +12,7 @@ struct boundary;
 
 struct stop_result {
     bool stopped;     /* false: given up, everybody runs on */
+    const char *why;  /* it was */
     bool blind;       /* /proc does not tell whether there are threads that nobody told of */
     uint32_t threads; /* others that were stopped, SAFE ones included */
 };

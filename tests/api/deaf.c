@@ -3,6 +3,7 @@
  * registers hold survives; the program sees no child, no signal and no interrupted call; a signal that comes meanwhile is
  * not lost. Holds deaf.region, deaf.one, locate.stack, os_ptrace.unseen. */
 #include "cloned.h"
+#include "coroutine.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -13,6 +14,8 @@
 #include <sys/ptrace.h>
 #include <sys/select.h>
 #include <time.h>
+
+CO_ASSEMBLY
 
 static _Atomic int state; /* 0, 1: it holds, 2: it is to end */
 static _Atomic int result;
@@ -215,6 +218,64 @@ START_TEST(in_a_handler)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start(&t, handle, (void *)(intptr_t)_i);
+    wait_until(&state, 1);
+    collect_around();
+    check_hidden();
+    tell(&state, 2);
+    pthread_join(t, NULL);
+    check_freed();
+    ck_assert_int_eq(warnings, 0);
+}
+END_TEST
+
+/* ---- on a coroutine's stack, deaf at once or in a handler on an alternate stack: its saved SP is an old one ---- */
+
+static NOINLINE void far_down_in(void (*fn)(void))
+{
+    volatile char gap[4096];
+    gap[0] = 0;
+    fn();
+    gap[1] = gap[0];
+}
+
+static void hold_deaf(void)
+{
+    void *volatile local[N];
+    reveal_all(local);
+    set_mask(UINT64_MAX);
+    tell(&state, 1);
+    wait_in_futex();
+    set_mask(0);
+    launder((void *)local);
+}
+
+static void co_deaf(struct co *co) { far_down_in(co->number ? hold_and_raise : hold_deaf); }
+
+enum { CO_DEAF, CO_HANDLER, CO_WAYS };
+
+/* With a handle for its own stack, or without. */
+static void *run_coroutine(void *way)
+{
+    struct sigaction sa = {.sa_handler = in_handler, .sa_flags = SA_ONSTACK};
+    stack_t ss = {.ss_sp = map_pages(CLONED_STACK), .ss_size = CLONED_STACK};
+    intptr_t how = (intptr_t)way / CO_WAYS;
+    sigfillset(&sa.sa_mask);
+    sigaltstack(&ss, NULL);
+    sigaction(SIGUSR1, &sa, NULL);
+    struct co *co = co_new(have_assembly && how / 2 ? ASSEMBLY : UCONTEXT, co_deaf, (intptr_t)way % CO_WAYS);
+    co_resume(co, how % 2 ? gc_stack_self() : NULL);
+    co_free(co);
+    ss.ss_flags = SS_DISABLE;
+    sigaltstack(&ss, NULL);
+    return NULL;
+}
+
+START_TEST(on_a_coroutine)
+{
+    pthread_t t;
+    gc_set_warn_handler(note_warning);
+    build_hidden();
+    start(&t, run_coroutine, (void *)(intptr_t)_i);
     wait_until(&state, 1);
     collect_around();
     check_hidden();
@@ -628,6 +689,7 @@ static void tests(TCase *tc)
 {
     tcase_add_loop_test(tc, in_all_manners, 0, MANNERS);
     tcase_add_loop_test(tc, in_a_handler, SAME, WITHIN + 1);
+    tcase_add_loop_test(tc, on_a_coroutine, 0, 4 * CO_WAYS);
 #if defined __x86_64__
     tcase_add_loop_test(tc, in_registers, 0, 2);
 #endif
