@@ -105,21 +105,23 @@ void os_mangling_init(void)
 }
 
 /* A frame describes the alternate stack that it lies on. With handlers within handlers only the first has left another
- * stack. */
-static NO_SANITIZE bool left_a_stack(uintptr_t at, uintptr_t lo, uintptr_t hi)
+ * stack: SP there, or 0. */
+static NO_SANITIZE uintptr_t left_in_frame(uintptr_t at, uintptr_t lo, uintptr_t hi)
 {
     const ucontext_t *uc = (const void *)at;
-    uintptr_t begin = (uintptr_t)uc->uc_stack.ss_sp, end = begin + uc->uc_stack.ss_size, sp = os_context_sp(uc);
-    return begin <= lo + RED_ZONE && at < end && end <= hi && (sp < begin || sp > end);
+    uintptr_t begin = (uintptr_t)uc->uc_stack.ss_sp, end = begin + uc->uc_stack.ss_size;
+    uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+    bool frame = begin <= lo + RED_ZONE && at < end && end <= hi;
+    return frame && (sp < begin || sp > end) && os_readable(round_down(sp, sizeof sp)) ? sp : 0;
 }
 
 NO_SANITIZE uintptr_t os_interrupted_sp(uintptr_t lo, uintptr_t hi)
 {
     size_t bytes = offsetof(ucontext_t, uc_mcontext) + sizeof(gregset_t);
-    for (uintptr_t at = round_up(lo, sizeof at); at < hi && hi - at >= bytes; at += sizeof at)
-        if (left_a_stack(at, lo, hi) && os_readable(round_down(os_context_sp((const void *)at), sizeof at)))
-            return os_context_sp((const void *)at);
-    return 0;
+    uintptr_t sp = 0;
+    for (uintptr_t at = round_up(lo, sizeof at); sp == 0 && at < hi && hi - at >= bytes; at += sizeof at)
+        sp = left_in_frame(at, lo, hi);
+    return sp;
 }
 
 /* ---- a thread that a tracer holds: general registers, then the extended state as xsave lays it out ---- */

@@ -65,14 +65,20 @@ START_TEST(tasks)
 }
 END_TEST
 
-static bool is_not_in(const struct os_mapping *m, void *p) { return (uintptr_t)p < m->lo || (uintptr_t)p >= m->hi; }
+static bool stack_seen;
+
+static bool look_for_stack(const struct os_mapping *m, void *at)
+{
+    stack_seen |= (uintptr_t)at >= m->lo && (uintptr_t)at < m->hi;
+    return true;
+}
 
 /* The mappings are those of the process all the same. */
 static void *watch_main_end(void *unused)
 {
     while (os_task_state(os_pid()) != OS_TASK_ENDED)
         sched_yield();
-    if (os_each_mapping(is_not_in, &unused))
+    if (!os_each_mapping(look_for_stack, &unused) || !stack_seen)
         _exit(3);
     _exit(os_task_count() == 2 && !os_thread_alive(os_pid()) && os_thread_alive(os_tid()) ? 0 : 1);
     return unused;
