@@ -14,6 +14,9 @@ GC_SOURCES = \
 	%D%/base/report.c \
 	%D%/base/report.h \
 	%D%/os/os.h \
+	%D%/os/os_calls.c \
+	%D%/os/os_calls.def \
+	%D%/os/os_calls.h \
 	%D%/os/os_cgroup_linux.c \
 	%D%/os/os_exception.c \
 	%D%/os/os_exception.h \
@@ -66,6 +69,8 @@ GC_SOURCES = \
 	%D%/world/flight.h \
 	%D%/world/locate.c \
 	%D%/world/locate.h \
+	%D%/world/interrupts.c \
+	%D%/world/interrupts.h \
 	%D%/world/region.h \
 	%D%/world/roots.c \
 	%D%/world/roots.h \
@@ -134,8 +139,12 @@ GC_SOURCES = \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \
+	%D%/api/waits.h \
+	%D%/api/wrap_io.c \
 	%D%/api/wrap_masks.c \
-	%D%/api/wrap_threads.c
+	%D%/api/wrap_signals.c \
+	%D%/api/wrap_threads.c \
+	%D%/api/wrap_waits.c
 
 # What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
 if ARCH_X86_64

@@ -15,10 +15,12 @@
 
 UNIT_LIBS = libspangc-nullos.la $(CHECK_LIBS)
 INSIDE_LIBS = libspangc-core.la $(CHECK_LIBS)
+# A sanitizer's library has a signal() too, and comes first: so that wrap_signals.o is linked nevertheless.
+OUR_SIGNALS = $(AM_LDFLAGS) -Wl,-u,__sysv_signal
 API_LIBS = libspangc.la $(CHECK_LIBS)
 
 noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h \
-	%D%/api/place_lib.h %D%/api/registers.h
+	%D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c tools/mksizeclass.c tools/install-deps
 
@@ -92,6 +94,9 @@ unit_tests += %D%/unit/os_task
 %C%_unit_os_task_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_image
 %C%_unit_os_image_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/interrupts
+%C%_unit_interrupts_LDADD = $(INSIDE_LIBS)
+%C%_unit_interrupts_LDFLAGS = $(OUR_SIGNALS)
 unit_tests += %D%/unit/os_cpu
 %C%_unit_os_cpu_LDADD = $(INSIDE_LIBS)
 
@@ -105,6 +110,8 @@ api_tests += %D%/api/ask
 %C%_api_ask_LDADD = $(API_LIBS)
 api_tests += %D%/api/badpointer
 %C%_api_badpointer_LDADD = $(API_LIBS)
+api_tests += %D%/api/blocking
+%C%_api_blocking_LDADD = $(API_LIBS)
 api_tests += %D%/api/callback
 %C%_api_callback_LDADD = $(API_LIBS)
 api_tests += %D%/api/coroutines
@@ -202,6 +209,7 @@ fault_tests += %D%/fault/missed_mark
 %C%_fault_missed_mark_LDADD = $(INSIDE_LIBS)
 fault_tests += %D%/fault/smashed
 %C%_fault_smashed_LDADD = $(INSIDE_LIBS)
+%C%_fault_from_handler_LDFLAGS = $(OUR_SIGNALS)
 fault_tests += %D%/fault/lock_order
 %C%_fault_lock_order_LDADD = $(INSIDE_LIBS)
 fault_tests += %D%/fault/markers

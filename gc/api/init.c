@@ -15,6 +15,7 @@
 #include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_mangle.h"
+#include "os/os_calls.h"
 #include "os/os_real.h"
 #include "watch/events.h"
 #include "watch/trace.h"
@@ -100,6 +101,7 @@ static void start(void)
     struct options o;
     int saved = errno;
     be_alone();
+    os_calls_init();
     read_environment(&o);
     if (!start_heap())
         return;

@@ -25,7 +25,8 @@
 #define NO_CANARY
 #endif
 
-/* One pointer of initial-exec thread-local storage is all that the library takes of the static block. */
+/* Of the static block of thread-local storage the library takes one pointer and some counters: there is little of it for
+ * a library that is loaded late. */
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 
 /* In a loop that waits for another CPU. */

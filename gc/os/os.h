@@ -66,6 +66,12 @@ void os_block_signals_but(int sig, sigset_t *old);
 void os_restore_signals(const sigset_t *old);
 void os_unblock_signal(int sig);
 
+/* A timer that sends `sig` (si_code SI_TIMER) to the calling thread, once each time it is set. All three may be called
+ * by signal handlers. */
+bool os_timer_create(int sig, int *id);
+void os_timer_set(int id, uint64_t ns);
+void os_timer_delete(int id);
+
 struct os_range {
     uintptr_t lo, hi;
 };
@@ -221,5 +227,14 @@ uintptr_t os_held_sp(const struct os_held *t);
 uintptr_t os_held_thread_pointer(const struct os_held *t);
 struct os_range os_held_registers(const struct os_held *t);
 struct os_range os_held_vectors(const struct os_held *t);
+/* The interrupted thread was in a system call that waits, and the kernel will begin it again when the handler returns,
+ * for the sake of SA_RESTART: where. Else zeros. Known on x86-64 alone. */
+struct os_restarted {
+    uintptr_t ip, sp;
+};
+struct os_restarted os_context_restarted(const void *ucontext);
+
+/* That system call is to fail with EINTR instead. */
+void os_context_interrupt(void *ucontext);
 
 #endif

@@ -83,3 +83,10 @@ uintptr_t os_held_sp(const struct os_held *t) { return (uintptr_t)t->area; }
 uintptr_t os_held_thread_pointer(const struct os_held *t) { return (uintptr_t)t->area; }
 struct os_range os_held_registers(const struct os_held *t) { return (struct os_range){0, t->general}; }
 struct os_range os_held_vectors(const struct os_held *t) { return (struct os_range){0, t->vector}; }
+struct os_restarted os_context_restarted(const void *ucontext)
+{
+    (void)ucontext;
+    return (struct os_restarted){0, 0};
+}
+
+void os_context_interrupt(void *ucontext) { (void)ucontext; }

@@ -8,6 +8,7 @@
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <elf.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -15,6 +16,9 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <ucontext.h>
+
+/* "syscall" is two bytes, and leaves the address behind it in rcx. */
+enum { SYSCALL_BYTES = 2 };
 
 /* The kernel describes the extended state in the last 48 bytes of the 512 that fxsave leaves to software. */
 enum { RED_ZONE = 128, SW_BYTES_OFFSET = 464, XSTATE_MAGIC1 = 0x46505853 };
@@ -175,4 +179,37 @@ struct os_range os_held_vectors(const struct os_held *t)
 {
     uintptr_t lo = (uintptr_t)t->area + GENERAL_ROOM;
     return (struct os_range){lo, lo + (t->vector & ~(size_t)7)};
+}
+
+/* Those that a handler without SA_RESTART makes fail with EINTR, and one with it does not (signal(7)). The kernel
+ * restarts others whatever the handler says; a fork, for one. */
+static bool may_be_interrupted(long call)
+{
+    static const short calls[] = {
+        SYS_read,         SYS_write,           SYS_readv,    SYS_writev,  SYS_pread64,  SYS_pwrite64, SYS_preadv,
+        SYS_pwritev,      SYS_preadv2,         SYS_pwritev2, SYS_open,    SYS_openat,   SYS_ioctl,    SYS_wait4,
+        SYS_waitid,       SYS_accept,          SYS_accept4,  SYS_connect, SYS_recvfrom, SYS_recvmsg,  SYS_recvmmsg,
+        SYS_sendto,       SYS_sendmsg,         SYS_sendmmsg, SYS_flock,   SYS_fcntl,    SYS_futex,    SYS_getrandom,
+        SYS_mq_timedsend, SYS_mq_timedreceive, SYS_splice,   SYS_tee,     SYS_vmsplice, SYS_sendfile,
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (calls[i] == call)
+            return true;
+    return false;
+}
+
+struct os_restarted os_context_restarted(const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    const greg_t *r = uc->uc_mcontext.gregs;
+    if (r[REG_RCX] != r[REG_RIP] + SYSCALL_BYTES || !may_be_interrupted((long)r[REG_RAX]))
+        return (struct os_restarted){0, 0};
+    return (struct os_restarted){(uintptr_t)r[REG_RIP], (uintptr_t)r[REG_RSP]};
+}
+
+void os_context_interrupt(void *ucontext)
+{
+    ucontext_t *uc = ucontext;
+    uc->uc_mcontext.gregs[REG_RIP] += SYSCALL_BYTES;
+    uc->uc_mcontext.gregs[REG_RAX] = -EINTR;
 }

@@ -106,6 +106,24 @@ void os_unblock_signal(int sig)
     syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, KERNEL_SIGSET);
 }
 
+bool os_timer_create(int sig, int *id)
+{
+    struct sigevent e;
+    memset(&e, 0, sizeof e);
+    e.sigev_notify = SIGEV_THREAD_ID;
+    e.sigev_signo = sig;
+    e._sigev_un._tid = os_tid();
+    return syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, id) == 0;
+}
+
+void os_timer_set(int id, uint64_t ns)
+{
+    struct itimerspec t = {.it_value = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
+    syscall(SYS_timer_settime, id, 0, &t, NULL);
+}
+
+void os_timer_delete(int id) { syscall(SYS_timer_delete, id); }
+
 struct os_range os_own_altstack(void)
 {
     stack_t ss;

@@ -39,7 +39,7 @@ static bool blocks(struct thread *t, int sig)
 {
     int b = os_task_blocks(t->tid, sig);
     if (b == 0 && atomic_exchange_explicit(&t->deaf, false, memory_order_relaxed))
-        os_signal_thread(t->tid, sig, t);
+        os_signal_thread(t->tid, sig, thread_signal_value(t));
     return b != 0;
 }
 

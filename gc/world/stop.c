@@ -13,16 +13,19 @@
  *                  the answer is a release that the stopper acquires; the epoch's change likewise
  * Below:  thread, os.   Above: cycle, memstats.   See doc/design/stopping.md
  *
- * The signal carries the address of the thread's record, so the handler needs no thread-local storage: what it has may be
- * another thread's, or nothing that can be read. errno is there too, so nothing here may set it. A signal may
+ * The signal carries the address of the thread's record, so the handler finds it without thread-local storage. A found
+ * thread may run on another's, or on none that can be read: the signal says so too, and the handler leaves it alone, with
+ * errno, which lies there. A signal may
  * come late, after its stop was given up, even after its thread's record went to another thread: the handler acts only
  * if the record names the thread that it runs on, and parks only while the epoch is odd. */
 #include "world/stop.h"
 
 #include "base/check.h"
 #include "os/os.h"
+#include "os/os_calls.h"
 #include "world/boundary.h"
 #include "world/deaf.h"
+#include "world/interrupts.h"
 #include "world/locate.h"
 #include "world/region.h"
 #include "world/unknown.h"
@@ -81,12 +84,8 @@ static bool nothing_to_answer(const struct thread *t)
     return !(e & 1) || atomic_load_explicit(&t->stopped_epoch, memory_order_relaxed) == e;
 }
 
-static void stop_handler(int sig, siginfo_t *si, void *context)
+static void answer_signal(struct thread *t, const void *context)
 {
-    (void)sig;
-    struct thread *t = si->si_value.sival_ptr;
-    if (si->si_code != SI_QUEUE || si->si_pid != os_pid() || !t || t->tid != os_tid())
-        return;
     atomic_store_explicit(&t->deaf, false, memory_order_relaxed);
     if (nothing_to_answer(t))
         return;
@@ -102,13 +101,38 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
     }
 }
 
+/* Also where the signal came late, for a record that is another's now; and from the timer of a wait. */
+static void note_interruption(bool timer, const void *context)
+{
+    int saved = errno;
+    if (timer)
+        interrupts_kicked();
+    interrupts_note_stop(context);
+    errno = saved;
+}
+
+static void stop_handler(int sig, siginfo_t *si, void *context)
+{
+    (void)sig;
+    bool timer = si->si_code == SI_TIMER;
+    uintptr_t value = (uintptr_t)si->si_value.sival_ptr;
+    struct thread *t = (void *)(value & ~(uintptr_t)THREAD_FOUND);
+    if (!timer && (si->si_code != SI_QUEUE || si->si_pid != os_pid()))
+        return;
+    if (!timer && t && t->tid == os_tid())
+        answer_signal(t, context);
+    if (timer || !(value & THREAD_FOUND))
+        note_interruption(timer, context);
+}
+
+/* The C library's own signals are masked too: a thread that is cancelled must not unwind while it is stopped. */
 void stop_init(uint32_t ncpus)
 {
     struct sigaction sa = {.sa_sigaction = stop_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     os_fill_signals(&sa.sa_mask);
     stop_sig = os_take_signal();
     cpus = ncpus;
-    sigaction(stop_sig, &sa, NULL);
+    os_real_sigaction(stop_sig, &sa, NULL);
 }
 
 int stop_signal(void) { return stop_sig; }
@@ -168,7 +192,7 @@ void safe_leave(struct thread *t)
 static enum os_sent request(struct thread *t, uint64_t end)
 {
     for (;;) {
-        enum os_sent sent = os_signal_thread(t->tid, stop_sig, t);
+        enum os_sent sent = os_signal_thread(t->tid, stop_sig, thread_signal_value(t));
         if (sent != OS_RETRY || os_now_ns() >= end)
             return sent;
         sched_yield();
@@ -414,6 +438,7 @@ bool world_is_stopped(void) { return stopped; }
 void stop_fork_child(void)
 {
     stopped = false;
+    interrupts_fork_child();
     uint32_t e = atomic_load_explicit(&epoch, memory_order_relaxed);
     atomic_store_explicit(&epoch, (e + 1) & ~UINT32_C(1), memory_order_relaxed);
 }

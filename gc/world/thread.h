@@ -52,6 +52,14 @@ static inline struct thread *thread_self(void)
     return mcache_self == &mcache_none ? NULL : (struct thread *)(void *)mcache_self;
 }
 
+/* What the stop signal carries: the record, and in the lowest bit that the thread was found, and may run on thread-local
+ * storage that is another's, or none. */
+enum { THREAD_FOUND = 1 };
+static inline void *thread_signal_value(const struct thread *t)
+{
+    return (void *)((uintptr_t)t | (t->found ? THREAD_FOUND : 0));
+}
+
 /* A record for a thread that is to be, or NULL; and one that is not needed after all. Made by a known thread in a region,
  * by anyone under the world lock: a thread may be stopped before it is known. */
 struct thread *thread_record_new(void);

@@ -1,0 +1,79 @@
+/* storm.h - a thread that does nothing but collect, and threads that are asleep in a system call. */
+#ifndef API_STORM_H
+#define API_STORM_H
+
+#include "helpers.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+static _Atomic uint32_t storm_count; /* collections that were completed */
+static _Atomic bool storm_ends;
+
+static NOINLINE void *storm_run(void *unused)
+{
+    (void)unused;
+    while (!storm_ends) {
+        gc_collect();
+        storm_count++;
+        sched_yield();
+    }
+    return NULL;
+}
+
+static NOINLINE pthread_t storm_begin(void)
+{
+    pthread_t id;
+    storm_ends = false;
+    ck_assert_int_eq(pthread_create(&id, NULL, storm_run, NULL), 0);
+    return id;
+}
+
+static NOINLINE void storm_end(pthread_t id)
+{
+    storm_ends = true;
+    pthread_join(id, NULL);
+}
+
+/* Until so many more collections have begun and ended. */
+static NOINLINE void storm_pass(uint32_t n)
+{
+    uint32_t until = storm_count + n + 1;
+    while ((int32_t)(storm_count - until) < 0)
+        sched_yield();
+}
+
+static NOINLINE int own_tid(void) { return (int)syscall(SYS_gettid); }
+
+static NOINLINE uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The state of a thread, as ps shows it. */
+static NOINLINE char state_of(int tid)
+{
+    char name[64], text[512];
+    snprintf(name, sizeof name, "/proc/self/task/%d/stat", tid);
+    FILE *f = fopen(name, "r");
+    ck_assert_ptr_nonnull(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    const char *end = strrchr(text, ')');
+    ck_assert_ptr_nonnull(end);
+    return end[2];
+}
+
+/* While nothing collects, a thread of the test that is asleep is in the call it was to make. */
+static NOINLINE void wait_until_asleep(_Atomic int *tid)
+{
+    while (*tid == 0 || state_of(*tid) != 'S')
+        sched_yield();
+}
+
+#endif
