@@ -6,6 +6,7 @@ GC_SOURCES = \
 	%D%/base/attr.h \
 	%D%/base/bits.h \
 	%D%/base/check.h \
+	%D%/base/inside.h \
 	%D%/base/lock.c \
 	%D%/base/lock.h \
 	%D%/base/options.c \

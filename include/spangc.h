@@ -10,7 +10,8 @@
  *   failure    is NULL with errno = ENOMEM (memory) or EINVAL (arguments), after a collection and after the
  *              out-of-memory handler was asked. On success errno is left as it was.
  *   threads    every function may be called from any thread at any time.
- *   signals    no function may be called from a signal handler that interrupted the library.
+ *   signals    no function may be called from a signal handler that interrupted the library: it ends the program with
+ *              one line. From one that interrupted other code every function may be called.
  *   start      no call is needed first: the library starts by itself.
  */
 #ifndef SPANGC_H

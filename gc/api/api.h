@@ -14,7 +14,11 @@ static inline bool api_is_zero_object(const void *p) { return p == (const void *
 
 /* The calling thread, made known if it was not, the library started if it was not. NULL with errno = ENOMEM when that
  * fails. Not in a region. */
-struct thread *api_thread(void);
+struct thread *api_thread_for(const char *call);
+#define api_thread() api_thread_for(__func__)
+
+/* In a signal handler that interrupted the library: one line that names `call`, and the end. api_thread asks it too. */
+void api_refuse_interrupted(const char *call);
 
 /* What an allocation asks for beside its size. */
 enum alloc_flags {

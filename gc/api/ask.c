@@ -5,10 +5,10 @@
 #include <errno.h>
 
 /* Asking never fails: an unknown thread that cannot be made known gets the answer for "no object". */
-static bool ask(const void *p, struct object *o)
+static bool ask(const char *call, const void *p, struct object *o)
 {
     int saved = errno;
-    struct thread *t = p ? api_thread() : NULL;
+    struct thread *t = p ? api_thread_for(call) : NULL;
     errno = saved;
     if (!t)
         return false;
@@ -23,13 +23,13 @@ void *gc_base(const void *p)
     struct object o;
     if (api_is_zero_object(p))
         return api_zero_object;
-    return ask(p, &o) ? (void *)o.base : NULL;
+    return ask(__func__, p, &o) ? (void *)o.base : NULL;
 }
 
 size_t gc_usable_size(const void *p)
 {
     struct object o;
-    if (!ask(p, &o) || o.base != (uintptr_t)p || o.span->spanclass_ == SPANCLASS_TINY)
+    if (!ask(__func__, p, &o) || o.base != (uintptr_t)p || o.span->spanclass_ == SPANCLASS_TINY)
         return 0;
     __atomic_store_n(&o.span->exact, true, __ATOMIC_RELAXED); /* it may use all of it from now on */
     return o.span->elemsize;
@@ -38,5 +38,5 @@ size_t gc_usable_size(const void *p)
 int gc_is_noscan(const void *p)
 {
     struct object o;
-    return ask(p, &o) ? o.span->scan == SCAN_NONE : -1;
+    return ask(__func__, p, &o) ? o.span->scan == SCAN_NONE : -1;
 }

@@ -24,7 +24,7 @@ static void *collect_at_boundary(uintptr_t stacks, uintptr_t unused, struct boun
 void api_collect(bool stacks)
 {
     int saved = errno;
-    if (api_thread())
+    if (api_thread_for("gc_collect"))
         boundary_call(collect_at_boundary, stacks, 0);
     errno = saved;
 }

@@ -64,6 +64,7 @@ static bool caches_empty; /* of the other threads, at the fork that is on. All t
  * threads held a lock, and the parent is not harmed. */
 static void prepare(void)
 {
+    api_refuse_interrupted("fork");
     cycle_fork_acquire();
     bool stopped = world_stop(NULL, cycle_stop_wait_ns()).stopped;
     if (stopped)

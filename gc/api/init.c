@@ -8,6 +8,7 @@
  * The constructor does it in the shared library; the first call does where that call comes earlier (constructors of
  * other objects) or where the archive's constructor has not run yet. */
 #include "api/api.h"
+#include "base/inside.h"
 #include "base/options.h"
 #include "cycle/cycle.h"
 #include "cycle/sweeper.h"
@@ -87,6 +88,7 @@ static void exclude_own_data(void)
 {
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&arena, (uintptr_t)(&arena + 1));
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&mcache_none, (uintptr_t)(&mcache_none + 1));
+    roots_add(ROOTS_EXCLUDED, (uintptr_t)&mcache_interrupted, (uintptr_t)(&mcache_interrupted + 1));
 }
 
 static void set_hooks(const struct options *o)
@@ -122,16 +124,28 @@ static void start(void)
 
 static bool start_once(void)
 {
-    if (!atomic_load_explicit(&started, memory_order_acquire))
+    if (!atomic_load_explicit(&started, memory_order_acquire)) {
+        inside_enter();
         pthread_once(&once, start);
+        inside_leave();
+    }
     return atomic_load_explicit(&started, memory_order_acquire);
 }
 
-struct thread *api_thread(void)
+void api_refuse_interrupted(const char *call)
+{
+    if (mcache_self == &mcache_interrupted)
+        report_fatal("%s was called by a signal handler that interrupted the library (see spangc(7), SIGNALS AND "
+                     "SYSTEM CALLS); aborting",
+                     call);
+}
+
+struct thread *api_thread_for(const char *call)
 {
     struct thread *t = thread_self();
     if (likely(t != NULL))
         return t;
+    api_refuse_interrupted(call);
     if (roots_in_callback())
         report_fatal("a root callback called the library, which it may not: the world is stopped; aborting");
     if (start_once())

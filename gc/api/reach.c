@@ -25,7 +25,7 @@ static void *ask_at_boundary(uintptr_t hidden, uintptr_t stacks, struct boundary
     enum cycle_answer answer = CYCLE_NO_ANSWER;
     if (api_is_zero_object((const void *)~hidden))
         answer = CYCLE_REACHED;
-    else if (api_thread())
+    else if (api_thread_for("gc_is_reachable"))
         answer = cycle_ask(at, (struct word){~hidden}, stacks);
     return (void *)(intptr_t)result_of(answer, saved);
 }

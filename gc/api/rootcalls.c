@@ -7,9 +7,9 @@
 
 typedef int (*roots_fn)(enum roots_kind kind, uintptr_t lo, uintptr_t hi);
 
-static int change(roots_fn fn, enum roots_kind kind, const void *lo, const void *hi)
+static int change(const char *call, roots_fn fn, enum roots_kind kind, const void *lo, const void *hi)
 {
-    struct thread *t = api_thread();
+    struct thread *t = api_thread_for(call);
     if (!t)
         return -1;
     region_enter(&t->mcache);
@@ -21,20 +21,20 @@ static int change(roots_fn fn, enum roots_kind kind, const void *lo, const void 
     return -1;
 }
 
-int gc_add_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_ADDED, lo, hi); }
-int gc_remove_roots(const void *lo, const void *hi) { return change(roots_remove, ROOTS_ADDED, lo, hi); }
-int gc_exclude_roots(const void *lo, const void *hi) { return change(roots_add, ROOTS_EXCLUDED, lo, hi); }
+int gc_add_roots(const void *lo, const void *hi) { return change(__func__, roots_add, ROOTS_ADDED, lo, hi); }
+int gc_remove_roots(const void *lo, const void *hi) { return change(__func__, roots_remove, ROOTS_ADDED, lo, hi); }
+int gc_exclude_roots(const void *lo, const void *hi) { return change(__func__, roots_add, ROOTS_EXCLUDED, lo, hi); }
 
-static int change_callback(roots_fn change_table, gc_root_fn fn, void *arg)
+static int change_callback(const char *call, roots_fn change_table, gc_root_fn fn, void *arg)
 {
     if (fn)
-        return change(change_table, ROOTS_CALLBACKS, (const void *)(uintptr_t)fn, arg);
+        return change(call, change_table, ROOTS_CALLBACKS, (const void *)(uintptr_t)fn, arg);
     errno = EINVAL;
     return -1;
 }
 
-int gc_add_root_callback(gc_root_fn fn, void *arg) { return change_callback(roots_add, fn, arg); }
-int gc_remove_root_callback(gc_root_fn fn, void *arg) { return change_callback(roots_remove, fn, arg); }
+int gc_add_root_callback(gc_root_fn fn, void *arg) { return change_callback(__func__, roots_add, fn, arg); }
+int gc_remove_root_callback(gc_root_fn fn, void *arg) { return change_callback(__func__, roots_remove, fn, arg); }
 
 int gc_thread_attach(void)
 {

@@ -91,10 +91,16 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
     return p ? p : boundary_call(alloc_at_boundary, size, flags);
 }
 
+/* As a report names it; other functions allocate through these. */
+static const char *name_of(unsigned flags)
+{
+    return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
+}
+
 void *api_alloc_slow(size_t size, unsigned flags)
 {
     int saved = errno;
-    struct thread *t = api_thread(); /* NULL: no memory for its record, or for the library */
+    struct thread *t = api_thread_for(name_of(flags)); /* NULL: no memory for its record, or for the library */
     if (t)
         region_answer(&t->mcache);
     void *p = size == 0 ? api_zero_object : NULL;

@@ -18,7 +18,7 @@ void gc_read_memstats_sized(struct gc_memstats *st, size_t size)
     struct gc_memstats full;
     int saved = errno;
     memset(&full, 0, sizeof full);
-    if (api_thread())
+    if (api_thread_for("gc_read_memstats"))
         boundary_call(read_at_boundary, (uintptr_t)&full, 0);
     size_t known = size < sizeof full ? size : sizeof full;
     memcpy(st, &full, known);

@@ -1,15 +1,20 @@
-/* wrap_signals.c - the program's signal handlers: noted as they begin; and waits for signals.
+/* wrap_signals.c - the program's signal handlers: noted as they begin, kept out of the library where they interrupted
+ * it; and waits for signals.
  * Owns:   the table of the program's handlers.
  * Locks:  `holder`, with all signals blocked, so that a handler may install handlers; never held across anything else.
  * Keeps:  .handler  the kernel has one of two functions of ours in place of each handler that the program installed
  *                   through these names; what the program asks for, and what it is told, is its own
  *         .flags    flags and masks are the program's, but that no mask names the stop signal, which it cannot take
+ *         .inside   a handler that interrupted a region or a collection finds a cache that sends all its calls of the
+ *                   library to one place, where the program is ended                     (api_thread_for)
  * Below:  interrupts, os_calls.   Above: the program, and every library that it loads.
  *
  * There are two functions of ours so that handler, flags and mask change at one moment, as the program sees it: a new
  * handler goes to the place in the table that the kernel does not use, then the kernel is told to use that. Each is a
  * jump to the program's handler: no frame of ours is on the stack. */
 #include "api/waits.h"
+#include "base/inside.h"
+#include "world/thread.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -24,11 +29,28 @@ static _Atomic uint32_t holder; /* the process that changes a handler, or 0 */
 
 /* ---- running a handler ---- */
 
+static NOINLINE void run_inside(full_handler fn, int sig, siginfo_t *info, void *context)
+{
+    struct mcache *c = mcache_self;
+    mcache_self = &mcache_interrupted;
+    fn(sig, info, context);
+    mcache_self = c;
+}
+
+static bool interrupted_library(void)
+{
+    const struct thread *t = thread_self();
+    return inside() || (t && atomic_load_explicit(&t->mcache.busy, memory_order_relaxed) != 0);
+}
+
 static ALWAYS_INLINE void run(int place, int sig, siginfo_t *info, void *context)
 {
     full_handler fn = (full_handler)(void *)atomic_load_explicit(&handlers[sig][place], memory_order_acquire);
     interrupts_note_handler(sig, context);
-    fn(sig, info, context);
+    if (unlikely(interrupted_library()))
+        run_inside(fn, sig, info, context);
+    else
+        fn(sig, info, context);
 }
 
 static void run_0(int sig, siginfo_t *info, void *context) { run(0, sig, info, context); }

@@ -220,7 +220,7 @@ static int call_kept(const struct call *c, struct flight *f)
 static struct flight *enter(pthread_t id)
 {
     int saved = errno;
-    struct flight *f = api_thread() ? IN_REGION(flight_enter(id)) : NULL;
+    struct flight *f = api_thread_for("pthread_join") ? IN_REGION(flight_enter(id)) : NULL;
     errno = saved;
     return f;
 }

@@ -9,6 +9,7 @@
 #include "cycle/cycle.h"
 
 #include "base/check.h"
+#include "base/inside.h"
 #include "cycle/forkgate.h"
 #include "cycle/pacer.h"
 #include "cycle/sweeper.h"
@@ -290,11 +291,15 @@ static bool leave_to_another(void)
     return atomic_exchange_explicit(&due_taken, true, memory_order_relaxed) && !far_over;
 }
 
+/* A handler that enters the library from here on would wait for what this thread holds: also for the dynamic linker's
+ * lock, which is not recursive while it is being taken. */
 static void run_still(struct run *run)
 {
+    inside_enter();
     forkgate_enter();
     os_with_images_still(run_with_images_still, run);
     forkgate_leave();
+    inside_leave();
     if (run->reason == CYCLE_DUE)
         atomic_store_explicit(&due_taken, false, memory_order_relaxed);
 }

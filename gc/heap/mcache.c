@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-struct mcache mcache_none;
+struct mcache mcache_none, mcache_interrupted;
 _Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
 
 /* The base is 0 while it and the cache do not belong together: mcache_slot_unused looks at them from other threads. */

@@ -31,9 +31,12 @@ struct mcache {
 };
 
 /* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
- * by the test for an empty alloc_cache that every allocation makes anyway. */
+ * by the test for an empty alloc_cache that every allocation makes anyway. Another such is in place while a signal
+ * handler runs that interrupted the library: what the handler may not do is found by the same test. */
 extern _Thread_local struct mcache *mcache_self INITIAL_EXEC;
-extern struct mcache mcache_none;
+extern struct mcache mcache_none, mcache_interrupted;
+
+static inline bool mcache_is_shared(const struct mcache *c) { return c == &mcache_none || c == &mcache_interrupted; }
 
 /* Take one free slot for `size` bytes; the group is not empty. */
 static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)

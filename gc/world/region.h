@@ -15,7 +15,7 @@ void *region_park(void *p);
 
 static ALWAYS_INLINE void region_enter(struct mcache *c)
 {
-    CHECK(atomic_load_explicit(&c->busy, memory_order_relaxed) == 0 || c == &mcache_none, "region.nest");
+    CHECK(atomic_load_explicit(&c->busy, memory_order_relaxed) == 0 || mcache_is_shared(c), "region.nest");
     atomic_store_explicit(&c->busy, 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
 }

@@ -46,10 +46,11 @@ extern struct thread *thread_list;
 extern uint32_t thread_count;
 extern struct lock world_lock;
 
-/* The calling thread's record, or NULL if it is not known. */
+/* The calling thread's record, or NULL if it is not known, or in a handler that interrupted the library. */
 static inline struct thread *thread_self(void)
 {
-    return mcache_self == &mcache_none ? NULL : (struct thread *)(void *)mcache_self;
+    struct mcache *c = mcache_self;
+    return mcache_is_shared(c) ? NULL : (struct thread *)(void *)c;
 }
 
 /* What the stop signal carries: the record, and in the lowest bit that the thread was found, and may run on thread-local
