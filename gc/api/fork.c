@@ -2,6 +2,7 @@
  * Owns:   nothing.
  * Locks:  all of them, from prepare to parent or child.
  * Keeps:  .whole  at the moment of the fork no thread is within a change of the heap that needs a lock
+ *         .still  no handler of the program runs on the forking thread while it holds the locks
  * Below:  every floor.   Above: fork, through pthread_atfork.
  *
  * Prepare stops the world: then no thread is in a region, so no heap lock is held, and all can be taken. The caches of
@@ -60,12 +61,18 @@ static void release_heap(void)
 
 static bool caches_empty; /* of the other threads, at the fork that is on. All the locks */
 
-/* A world that will not stop is no reason to wait for ever: the child is then as good as that of any program whose
+static sigset_t blocked; /* by the program, in the thread that forks. All the locks */
+
+/* The stop signal stays open: the locks may be a collection's, which then waits for this thread to stop.
+ * A world that will not stop is no reason to wait for ever: the child is then as good as that of any program whose
  * threads held a lock, and the parent is not harmed. */
 static void prepare(void)
 {
+    sigset_t old;
     api_refuse_interrupted("fork");
+    os_block_signals_but(stop_signal(), &old);
     cycle_fork_acquire();
+    blocked = old;
     bool stopped = world_stop(NULL, cycle_stop_wait_ns()).stopped;
     if (stopped)
         thread_flush_all();
@@ -79,13 +86,16 @@ static void prepare(void)
 
 static void in_parent(void)
 {
+    sigset_t old = blocked;
     release_heap();
     world_unlock();
     cycle_fork_release();
+    os_restore_signals(&old);
 }
 
 static void in_child(void)
 {
+    sigset_t old = blocked;
     release_heap();
     stop_fork_child();
     thread_fork_child(caches_empty);
@@ -96,6 +106,7 @@ static void in_child(void)
     world_unlock();
     cycle_fork_child();
     api_free_flights(others);
+    os_restore_signals(&old);
 }
 
 void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }
