@@ -72,6 +72,8 @@ GC_SOURCES = \
 	%D%/world/locate.h \
 	%D%/world/interrupts.c \
 	%D%/world/interrupts.h \
+	%D%/world/mask.c \
+	%D%/world/mask.h \
 	%D%/world/region.h \
 	%D%/world/roots.c \
 	%D%/world/roots.h \

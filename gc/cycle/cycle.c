@@ -21,6 +21,7 @@
 #include "mark/markers.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
+#include "world/mask.h"
 #include "world/stop.h"
 
 struct cycle_settings {
@@ -260,9 +261,9 @@ static void collect_locked(struct run *run)
     r->forced = run->reason == CYCLE_FORCED;
     event(GC_SPAN_EVENT_CYCLE_START, r, r->before);
     sweeper_finish();
-    os_block_signals(&old);
+    mask_block(&old);
     collect_stopped(run);
-    os_restore_signals(&old);
+    mask_restore(&old);
     r->cpu += os_thread_cpu_ns() - cpu;
     totals.cpu_ns += r->cpu;
     if (run->done && !run->asks)

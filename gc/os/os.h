@@ -66,6 +66,13 @@ void os_block_signals_but(int sig, sigset_t *old);
 void os_restore_signals(const sigset_t *old);
 void os_unblock_signal(int sig);
 
+/* Sets of signals as bits: those that wait for the calling thread or the process, a set's, those that were blocked in
+ * the thread that a handler interrupted. */
+uint64_t os_pending_signals(void);
+uint64_t os_signal_bits(const sigset_t *set);
+uint64_t os_context_blocked(const void *ucontext);
+static inline uint64_t os_signal_bit(int sig) { return UINT64_C(1) << (sig - 1); }
+
 /* A timer that sends `sig` (si_code SI_TIMER) to the calling thread, once each time it is set. All three may be called
  * by signal handlers. */
 bool os_timer_create(int sig, int *id);

@@ -14,6 +14,7 @@
 #include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 int os_tid(void) { return (int)os_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0); }
@@ -104,6 +105,26 @@ void os_unblock_signal(int sig)
     sigemptyset(&set);
     sigaddset(&set, sig);
     syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, KERNEL_SIGSET);
+}
+
+uint64_t os_signal_bits(const sigset_t *set)
+{
+    uint64_t bits;
+    memcpy(&bits, set, sizeof bits);
+    return bits;
+}
+
+uint64_t os_pending_signals(void)
+{
+    uint64_t bits = 0;
+    syscall(SYS_rt_sigpending, &bits, KERNEL_SIGSET);
+    return bits;
+}
+
+uint64_t os_context_blocked(const void *ucontext)
+{
+    const ucontext_t *uc = ucontext;
+    return os_signal_bits(&uc->uc_sigmask);
 }
 
 bool os_timer_create(int sig, int *id)

@@ -16,6 +16,7 @@
 #include "heap/pinned.h"
 #include "heap/sysmem.h"
 #include "os/os.h"
+#include "world/mask.h"
 #include "world/stackpool.h"
 #include "world/stop.h"
 
@@ -99,7 +100,7 @@ void memstats_read(const struct boundary *at, struct gc_memstats *st)
     sigset_t old;
     memset(st, 0, sizeof *st);
     cycle_lock_acquire();
-    os_block_signals(&old);
+    mask_block(&old);
     bool stopped = world_stop(at, cycle_stop_wait_ns()).stopped;
     if (stopped) {
         thread_flush_all();
@@ -112,7 +113,7 @@ void memstats_read(const struct boundary *at, struct gc_memstats *st)
         world_start();
     else
         lock_release(&world_lock);
-    os_restore_signals(&old);
+    mask_restore(&old);
     cycle_lock_release();
     CHECK(st->heap_inuse <= st->heap_sys, "memstats.sum");
 }

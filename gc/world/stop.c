@@ -27,6 +27,7 @@
 #include "world/deaf.h"
 #include "world/interrupts.h"
 #include "world/locate.h"
+#include "world/mask.h"
 #include "world/region.h"
 #include "world/unknown.h"
 
@@ -95,9 +96,11 @@ static void answer_signal(struct thread *t, const void *context)
         t->context = context;
         if (t->found)
             t->self = os_thread_pointer();
+        t->blocked = os_context_blocked(context);
         park(t);
         t->context = NULL;
         atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
+        mask_let_main_first(t);
     }
 }
 
@@ -160,12 +163,12 @@ static void *park_at(uintptr_t p, uintptr_t unused, struct boundary *at)
     struct thread *t = thread_self();
     sigset_t old;
     int saved = errno;
-    os_block_signals(&old);
+    mask_block(&old);
     atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
     publish_boundary(t, at);
     park(t);
     t->boundary = NULL;
-    os_restore_signals(&old);
+    mask_restore(&old);
     errno = saved;
     return (void *)p;
 }
@@ -422,6 +425,7 @@ void world_start_locked(void)
     if (self)
         self->boundary = NULL;
     stopped = false;
+    mask_note_pending(stop_sig);
     resume();
 }
 

@@ -31,6 +31,7 @@ struct thread {
     bool asked;                     /* to answer the stop that is on; the stopper */
     uint32_t refills_seen;          /* mcache.refills at the last stop; the stopper */
     _Atomic bool awaited;           /* it allocates: asked by its flag first, and looks for the start. The stopper */
+    uint64_t blocked;               /* signals that the program blocks in it, as it stops; this thread */
     const void *context;            /* ucontext of the handler it is parked in, or NULL. This thread, while stopping */
     const struct boundary *boundary; /* where it entered the library, if it parked or collects there. This thread */
     struct stack *own_stack;         /* what gc_stack_self made for it, or NULL. This thread */
