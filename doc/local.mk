@@ -75,6 +75,7 @@ dist_design_DATA = \
 	%D%/design/heap.md \
 	%D%/design/marking.md \
 	%D%/design/roots.md \
+	%D%/design/signals.md \
 	%D%/design/stopping.md \
 	%D%/design/threads.md
 EXTRA_DIST += CONTRIBUTING.md

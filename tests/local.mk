@@ -147,6 +147,8 @@ api_tests += %D%/api/late
 %C%_api_late_DEPENDENCIES = libspangc.la
 api_tests += %D%/api/lives
 %C%_api_lives_LDADD = $(API_LIBS)
+api_tests += %D%/api/manners
+%C%_api_manners_LDADD = $(API_LIBS)
 api_tests += %D%/api/memstats
 %C%_api_memstats_LDADD = $(API_LIBS)
 api_tests += %D%/api/oom
@@ -250,6 +252,7 @@ meta_tests = \
 	%D%/meta/docs.sh \
 	%D%/meta/exceptions.sh \
 	%D%/meta/format.sh \
+	%D%/meta/gdb.sh \
 	%D%/meta/header.sh \
 	%D%/meta/install.sh \
 	%D%/meta/install-static.sh \
