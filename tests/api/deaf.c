@@ -594,6 +594,17 @@ END_TEST
 
 /* ---- a debugger has it: the collection is given up, and said ---- */
 
+/* Until one succeeds each waits a few milliseconds only, which a busy machine may need for itself. */
+static bool collects_at_last(void)
+{
+    struct gc_memstats st;
+    int left = 1000;
+    do
+        gc_collect();
+    while (read_stats(&st)->num_gc == 0 && --left > 0);
+    return left > 0;
+}
+
 static int with_debugger(void)
 {
     pthread_t t;
@@ -628,9 +639,7 @@ static int with_debugger(void)
         return 3;
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    gc_collect();
-    struct gc_memstats st;
-    return read_stats(&st)->num_gc >= 1 && warnings == 1 ? 0 : 4;
+    return collects_at_last() && warnings == 1 ? 0 : 4;
 }
 
 START_TEST(that_a_debugger_has)
@@ -669,9 +678,7 @@ static int in_sandbox(void)
         return 4;
     tell(&state, 2);
     pthread_join(t, NULL);
-    gc_collect();
-    struct gc_memstats st;
-    return read_stats(&st)->num_gc >= 1 && warnings == 1 ? 0 : 5;
+    return collects_at_last() && warnings == 1 ? 0 : 5;
 }
 
 START_TEST(where_a_sandbox_kills)
