@@ -116,6 +116,9 @@ bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *ar
 /* How many there are, a main thread that ended before the others included; 0 where /proc does not say. */
 int os_task_count(void);
 
+/* False where /proc shows the process as another namespace of ids sees it, or does not say. */
+bool os_task_ids_are_ours(void);
+
 /* Calls fn for each. The list may lack threads when others end meanwhile. False where it cannot be read. */
 bool os_each_task(void (*fn)(int tid, void *arg), void *arg);
 

@@ -48,6 +48,16 @@ static int parse_tid(const char *name)
     return tid;
 }
 
+/* The link reads "PID/task/TID". */
+bool os_task_ids_are_ours(void)
+{
+    char to[64];
+    long n = os_syscall(SYS_readlinkat, AT_FDCWD, (long)"/proc/thread-self", (long)to, sizeof to - 1, 0, 0);
+    to[n > 0 ? n : 0] = 0;
+    const char *tid = strrchr(to, '/');
+    return tid && parse_tid(tid + 1) == os_tid();
+}
+
 bool os_each_task(void (*fn)(int tid, void *arg), void *arg)
 {
     char entries[2048] __attribute__((aligned(8)));

@@ -7,7 +7,8 @@
  * Below:  thread, os.   Above: stop.   See doc/design/stopping.md
  *
  * A record made here names the thread and takes the signal's answer; it is replaced when the thread registers, and
- * forgotten when it is found dead. */
+ * forgotten when it is found dead. So none is made before it is certain that the ids in /proc are those that signals go
+ * to. That the calling thread is missing from a list does not say so: the list ends early when a thread ends meanwhile. */
 #include "world/unknown.h"
 
 #include "os/os.h"
@@ -18,7 +19,7 @@ struct look {
     int self;
     uint32_t over;  /* tasks that run no code: ended, or the kernel's */
     uint64_t which; /* the same ones: their sum */
-    bool self_seen, some, failed;
+    bool some, failed;
 };
 
 static const struct thread *last_record(void)
@@ -45,7 +46,6 @@ static bool listed(struct look *l, int tid)
 static void look_at(int tid, void *arg)
 {
     struct look *l = arg;
-    l->self_seen |= tid == l->self;
     if (tid == l->self || listed(l, tid))
         return;
     if (os_task_state(tid) != OS_TASK_RUNS) {
@@ -58,14 +58,11 @@ static void look_at(int tid, void *arg)
     }
 }
 
-/* Where /proc shows the process as another namespace sees it, the ids are not ours. */
 static enum unknown look(struct look *l)
 {
     *l = (struct look){.self = os_tid(), .near = last_record()};
     if (!os_each_task(look_at, l) || l->failed)
         return UNKNOWN_FAILED;
-    if (!l->self_seen)
-        return UNKNOWN_BLIND;
     return l->some ? UNKNOWN_SOME : UNKNOWN_NONE;
 }
 
@@ -78,7 +75,7 @@ enum unknown unknown_find(const struct thread *self)
     uint32_t known = thread_count + (self == NULL), n = (uint32_t)os_task_count();
     if (n == known)
         return UNKNOWN_NONE;
-    if (n == 0)
+    if (n == 0 || !os_task_ids_are_ours())
         return UNKNOWN_BLIND;
     enum unknown u = look(&before);
     if (u != UNKNOWN_NONE)

@@ -411,6 +411,32 @@ START_TEST(born_and_dying)
 }
 END_TEST
 
+/* The list of threads is cut short where one ends while it is read, and who collects here comes last in it. */
+enum { ROUNDS = 500, TOGETHER = 4 };
+
+static void *collect_once(void *held)
+{
+    gc_collect();
+    return held;
+}
+
+START_TEST(collected_by_the_youngest)
+{
+    gc_set_warn_handler(note_warning);
+    for (size_t i = 0; i < ROUNDS; i++) {
+        pthread_t ids[TOGETHER];
+        for (size_t k = 0; k < TOGETHER; k++)
+            ck_assert_int_eq(pthread_create(&ids[k], NULL, collect_once, make_filled(SIZE, k)), 0);
+        for (size_t k = 0; k < TOGETHER; k++) {
+            void *held;
+            ck_assert_int_eq(pthread_join(ids[k], &held), 0);
+            check_live(held, SIZE, k);
+        }
+    }
+    ck_assert_int_eq(warnings, 0);
+}
+END_TEST
+
 /* ---- the main thread ends first: it stays in the list of tasks, and never answers ---- */
 
 static NOINLINE void *held_after_all(void)
@@ -518,27 +544,60 @@ END_TEST
 
 /* ---- where /proc says nothing ---- */
 
-static void without_proc(void *seen)
+static void collect_blindly(void)
 {
-    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-        return;
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", "/proc", "tmpfs", 0, NULL) != 0)
-        return;
     void *p = held_after_all();
     for (int i = 0; i < 3; i++)
         settle();
     check_live(p, SIZE, 7);
     dprintf(STDERR_FILENO, "%s", heap_objects() < 100 ? "freed\n" : "kept\n");
-    (void)seen;
 }
 
-START_TEST(without_proc_it_is_said_once)
+static void without_proc(void *unused)
+{
+    (void)unused;
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("none", "/proc", "tmpfs", 0, NULL) != 0)
+        return;
+    collect_blindly();
+}
+
+static int wait_for_ever(void *unused)
+{
+    (void)unused;
+    while (atomic_load(&state) == 0)
+        sleep_on(&state, 0);
+    return 0;
+}
+
+/* /proc counts the threads, and calls them by other ids than they have. */
+static void in_a_namespace(void *unused)
+{
+    static struct cloned c;
+    (void)unused;
+    start_cloned(&c, wait_for_ever, NULL, 0, NULL);
+    collect_blindly();
+}
+
+static void in_another_namespace(void *unused)
+{
+    (void)unused;
+    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
+        return;
+    struct outcome o;
+    run_child(in_a_namespace, NULL, &o);
+    must_exit_0(&o);
+    dprintf(STDERR_FILENO, "%s", o.text);
+}
+
+START_TEST(where_proc_is_blind_it_is_said_once)
 {
     struct outcome o;
-    run_child(without_proc, NULL, &o);
+    run_child(_i ? in_another_namespace : without_proc, NULL, &o);
     must_exit_0(&o);
     if (o.n == 0)
-        return; /* not allowed to take /proc away */
+        return; /* not allowed to make a namespace */
     drop_lines(o.text, "verifying second mark");
     ck_assert_uint_eq(count_lines(o.text), 2);
     ck_assert_ptr_nonnull(strstr(o.text, "spangc: /proc cannot be read"));
@@ -565,8 +624,9 @@ static void tests(TCase *tc)
     tcase_add_test(tc, makes_itself_known);
     tcase_add_test(tc, forks);
     tcase_add_test(tc, born_and_dying);
+    tcase_add_test(tc, collected_by_the_youngest);
     tcase_add_loop_test(tc, after_the_main_thread, 0, 2);
     tcase_add_test(tc, beside_a_worker_of_the_kernel);
-    tcase_add_test(tc, without_proc_it_is_said_once);
+    tcase_add_loop_test(tc, where_proc_is_blind_it_is_said_once, 0, 2);
 }
 CHECK_MAIN("api/unknown", tests)
