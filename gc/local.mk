@@ -143,6 +143,7 @@ GC_SOURCES = \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \
 	%D%/api/waits.h \
+	%D%/api/wrap_exec.c \
 	%D%/api/wrap_io.c \
 	%D%/api/wrap_masks.c \
 	%D%/api/wrap_signals.c \

@@ -1,9 +1,11 @@
 /* spawned.c - other processes are made while threads collect and allocate: posix_spawn, vfork and exec, system, popen,
- * daemon, and fork 1,000 times. All of them work, no collection is given up, and nothing is lost. Holds fork.whole,
+ * daemon, fork 1,000 times, and exec. All of them work, no collection is given up, and nothing is lost. Holds fork.whole,
  * cycle.forkable, stop.all. */
 #include "helpers.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 
 enum { HELD = 300, SIZE = 64, LIMIT_SECONDS = 250 };
@@ -198,8 +200,89 @@ START_TEST(forks)
 }
 END_TEST
 
+/* ---- a process replaces itself while its other threads collect ---- */
+
+enum { EXECS = 20, EXEC_WAYS = 9 };
+
+static char *const exit_code[] = {(char *)"sh", (char *)"-c", (char *)"exit $CODE", NULL};
+static char *const with_code[] = {(char *)"CODE=7", (char *)"PATH=/bin:/usr/bin", NULL};
+
+static void replace_self(int way)
+{
+    int fd = open("/bin/sh", O_RDONLY | O_CLOEXEC);
+    putenv((char *)"CODE=7");
+    switch (way) {
+    case 0:
+        execl("/bin/sh", "sh", "-c", "exit $CODE", (char *)NULL);
+        break;
+    case 1:
+        execle("/bin/sh", "sh", "-c", "exit $CODE", (char *)NULL, with_code);
+        break;
+    case 2:
+        execlp("sh", "sh", "-c", "exit $CODE", (char *)NULL);
+        break;
+    case 3:
+        execv("/bin/sh", exit_code);
+        break;
+    case 4:
+        execve("/bin/sh", exit_code, with_code);
+        break;
+    case 5:
+        execvp("sh", exit_code);
+        break;
+    case 6:
+        execvpe("sh", exit_code, with_code);
+        break;
+    case 7:
+        fexecve(fd, exit_code, with_code);
+        break;
+    default:
+        execveat(fd, "", exit_code, with_code, AT_EMPTY_PATH);
+    }
+}
+
+START_TEST(replaced)
+{
+    for (int i = 0; i < EXECS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(LIMIT_SECONDS);
+            start_others();
+            usleep(1000 + (unsigned)i * 137);
+            replace_self(_i);
+            _exit(1);
+        }
+        ck_assert_int_eq(status_of(pid), 7);
+    }
+}
+END_TEST
+
+/* One that fails leaves all as it was. */
+START_TEST(not_replaced)
+{
+    void *held[HELD];
+    sigset_t before, after;
+    build(held);
+    start_others();
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    for (int i = 0; i < 200; i++) {
+        errno = 0;
+        ck_assert_int_eq(i % 2 ? execl("/no such", "no", (char *)NULL) : execvp("no such", exit_code), -1);
+        ck_assert_int_eq(errno, ENOENT);
+        churn(SIZE, 10);
+    }
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    ck_assert_mem_eq(&before, &after, 8);
+    gc_collect();
+    join_others();
+    check_held(held);
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
+    tcase_add_loop_test(tc, replaced, 0, EXEC_WAYS);
+    tcase_add_test(tc, not_replaced);
     tcase_add_loop_test(tc, programs, 0, WAYS);
     tcase_add_test(tc, a_daemon);
     tcase_add_loop_test(tc, forks, 0, PARTS);
