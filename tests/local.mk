@@ -259,7 +259,8 @@ meta_tests = \
 	%D%/meta/layers.sh \
 	%D%/meta/size.sh \
 	%D%/meta/sizeclass.sh \
-	%D%/meta/symbols.sh
+	%D%/meta/symbols.sh \
+	%D%/meta/tsan.sh
 
 EXTRA_DIST += $(meta_tests) %D%/meta/no-check.sh %D%/api/callee_saved.c
 TESTS += $(meta_tests)

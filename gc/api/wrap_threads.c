@@ -150,6 +150,8 @@ static int create(struct flight *f, pthread_t *id, const pthread_attr_t *attr)
 int OS_WRAPPED(pthread_create)(pthread_t *restrict id, const pthread_attr_t *restrict attr, void *(*fn)(void *),
                                void *restrict arg)
 {
+    if (os_tsan_starts(fn))
+        return os_real_pthread_create(id, attr, fn, arg);
     int type = defer_cancel(), e = EAGAIN;
     struct flight *f = prepare(arg, is_joinable(attr));
     if (f) {

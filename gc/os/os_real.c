@@ -6,6 +6,8 @@
 
 #include "base/report.h"
 
+#include <limits.h>
+
 #ifdef PIC
 
 #include <dlfcn.h>
@@ -28,7 +30,39 @@ static void *find(const char *name, void *_Atomic *found)
         (type) find(#name, &found_);                                                                                   \
     })
 
+static void *tsan(void)
+{
+    static void *_Atomic found;
+    void *p = __atomic_load_n((void **)&found, __ATOMIC_RELAXED);
+    if (!p) {
+        p = dlsym(RTLD_DEFAULT, "__tsan_init");
+        p = p ? p : (void *)&found; /* not here */
+        __atomic_store_n((void **)&found, p, __ATOMIC_RELAXED);
+    }
+    return p == (void *)&found ? NULL : p;
+}
+
+/* What the sanitizer's runtime and its function have in common is the image. Where clang links the runtime into the
+ * program, the program's functions are there too, but its calls come here by way of the runtime only. */
+bool os_tsan_starts(void *(*fn)(void *))
+{
+    Dl_info runtime, its;
+    return tsan() && dladdr(tsan(), &runtime) && dladdr(*(void **)(void *)&fn, &its) &&
+           runtime.dli_fbase == its.dli_fbase;
+}
+
 #else
+
+/* Under another name: where the sanitizer is on, the compiler has its own idea of what type that is. */
+extern char tsan_init[] __asm__("__tsan_init") __attribute__((weak));
+static void *tsan(void) { return tsan_init; }
+
+/* The linker's wrapping puts our own before any other. */
+bool os_tsan_starts(void *(*fn)(void *))
+{
+    (void)fn;
+    return false;
+}
 
 int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 void __real_pthread_exit(void *result);
@@ -99,3 +133,5 @@ int os_real_sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
     return REAL(sigprocmask, int (*)(int, const sigset_t *, sigset_t *))(how, set, old);
 }
+
+int os_exit_rounds(void) { return PTHREAD_DESTRUCTOR_ITERATIONS - (tsan() != NULL); }

@@ -16,6 +16,10 @@
 #define OS_WRAPPED(name) __attribute__((visibility("default"))) __wrap_##name
 #endif
 
+/* Whether fn is ThreadSanitizer's own start of a thread: its pthread_create stands before that of the shared library. In
+ * the new thread nothing may run before fn, not even malloc; the thread is known from its first call of the library. */
+bool os_tsan_starts(void *(*fn)(void *));
+
 int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 _Noreturn void os_real_pthread_exit(void *result);
 int os_real_pthread_join(pthread_t id, void **result);
@@ -28,5 +32,9 @@ int os_real_thrd_join(thrd_t id, int *result);
 int os_real_thrd_detach(thrd_t id);
 int os_real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int os_real_sigprocmask(int how, const sigset_t *set, sigset_t *old);
+
+/* How often the C library calls the destructors of pthread keys, less the last time under ThreadSanitizer: there the
+ * sanitizer forgets the thread, and no lock may be taken after that. */
+int os_exit_rounds(void);
 
 #endif

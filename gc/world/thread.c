@@ -9,10 +9,10 @@
 #include "base/check.h"
 #include "heap/fixalloc.h"
 #include "os/os.h"
+#include "os/os_real.h"
 #include "world/region.h"
 #include "world/stacks.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 static void on_thread_exit(void *rounds)
 {
     uintptr_t n = (uintptr_t)rounds;
-    if (n < PTHREAD_DESTRUCTOR_ITERATIONS && os_any_specific((uintptr_t)pthread_self()) &&
+    if (n < (uintptr_t)os_exit_rounds() && os_any_specific((uintptr_t)pthread_self()) &&
         pthread_setspecific(exit_key, (void *)(n + 1)) == 0)
         return;
     thread_unregister();
