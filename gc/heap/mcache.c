@@ -74,12 +74,17 @@ static void release_span(struct mcache *c, spanclass spc)
         __atomic_store_n(&sl->span->exact, true, __ATOMIC_RELAXED);
     put_back_claims(sl);
     mcentral_uncache_span(&c->batches[spc], sl->span);
-    *sl = (struct mcache_slot){0};
+    set_group(sl, 0, 0); /* mcache_slot_unused looks at the two */
+    sl->span = NULL;
 }
 
 static void hold_span(struct mcache *c, struct mcache_slot *sl, struct mspan *s)
 {
-    *sl = (struct mcache_slot){.span = s, .elemsize = (uint32_t)s->elemsize};
+    CHECK(sl->alloc_cache == 0 && sl->group_base == 0, "mcache.pair");
+    sl->span = s;
+    sl->elemsize = (uint32_t)s->elemsize;
+    sl->again = 0;
+    sl->exact = 0;
     s->groups_done = 0;
     atomic_store_explicit(&s->owner, c, memory_order_release);
     s->alloc_count -= (int32_t)mspan_fold_free(s);
