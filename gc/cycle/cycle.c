@@ -221,7 +221,7 @@ static bool mark_to_answer(struct run *run)
 static void collect_stopped(struct run *run)
 {
     struct cycle_report *r = &run->report;
-    event(GC_SPAN_EVENT_STOP_REQUEST, r, thread_count);
+    event(GC_SPAN_EVENT_STOP_REQUEST, r, atomic_load_explicit(&thread_count, memory_order_relaxed));
     uint64_t t0 = os_now_ns();
     struct stop_result stop = world_stop(run->at, stop_wait_ns());
     if (!stop.stopped) {

@@ -17,7 +17,7 @@
 #include <string.h>
 
 struct thread *thread_list;
-uint32_t thread_count;
+_Atomic uint32_t thread_count;
 struct lock world_lock = LOCK_INIT(RANK_WORLD);
 
 static struct lock record_lock = LOCK_INIT(RANK_THREADREC);
@@ -92,7 +92,7 @@ static void link_in(struct thread *t)
     if (thread_list)
         thread_list->prev = t;
     thread_list = t;
-    thread_count++;
+    atomic_fetch_add_explicit(&thread_count, 1, memory_order_relaxed);
 }
 
 static void link_out(struct thread *t)
@@ -103,7 +103,7 @@ static void link_out(struct thread *t)
         t->prev->next = t->next;
     else
         thread_list = t->next;
-    thread_count--;
+    atomic_fetch_sub_explicit(&thread_count, 1, memory_order_relaxed);
 }
 
 struct thread *thread_find(int tid)

@@ -42,9 +42,9 @@ struct thread {
     const struct os_held *held;      /* by a tracer, with these registers, or NULL. The stopper */
 };
 
-/* All, newest first; world lock. */
+/* All, newest first; world lock. How many there are may be read without it. */
 extern struct thread *thread_list;
-extern uint32_t thread_count;
+extern _Atomic uint32_t thread_count;
 extern struct lock world_lock;
 
 /* The calling thread's record, or NULL if it is not known, or in a handler that interrupted the library. */

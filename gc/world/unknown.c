@@ -72,7 +72,8 @@ static enum unknown look(struct look *l)
 enum unknown unknown_find(const struct thread *self)
 {
     struct look before, after;
-    uint32_t known = thread_count + (self == NULL), n = (uint32_t)os_task_count();
+    uint32_t known = atomic_load_explicit(&thread_count, memory_order_relaxed) + (self == NULL);
+    uint32_t n = (uint32_t)os_task_count();
     if (n == known)
         return UNKNOWN_NONE;
     if (n == 0 || !os_task_ids_are_ours())
