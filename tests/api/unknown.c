@@ -422,6 +422,8 @@ static void *collect_once(void *held)
 
 START_TEST(collected_by_the_youngest)
 {
+    if (sanitizer_is("address"))
+        return; /* which keeps a thread's argument in memory of its own until the thread runs */
     gc_set_warn_handler(note_warning);
     for (size_t i = 0; i < ROUNDS; i++) {
         pthread_t ids[TOGETHER];
