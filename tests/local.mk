@@ -302,6 +302,11 @@ AM_TESTS_ENVIRONMENT = \
 	UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS; export UBSAN_OPTIONS; \
 	unset SPANGC_PERCENT SPANGC_MEMLIMIT SPANGC_DEBUG;
 
+# What exercises the library from inside, without what tests it as its users meet it.
+check-inside: all
+	$(AM_V_at)$(MAKE) check TESTS='$(unit_tests) $(sim_tests) $(fault_tests) $(fuzz_tests) $(stress_tests)'
+.PHONY: check-inside
+
 SECONDS = 0
 check-stress: all
 	$(AM_V_at)seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=30; \
