@@ -19,7 +19,7 @@ for cxx in $found; do
     done
     # With -DLINKED the plug-in itself brings the library, and the program knows nothing of it.
     for linked in '' -DLINKED; do
-        plugin_libs= program_libs=$shared
+        plugin_libs='' program_libs=$shared
         [ -z "$linked" ] || plugin_libs=$shared program_libs=-ldl
         # shellcheck disable=SC2086
         run "$cxx" -std=c++17 -O2 -fPIC -shared -I"$top_srcdir/include" "$here/plugin.cc" -o "$tmp/plugin.so" $plugin_libs
