@@ -25,8 +25,8 @@ else
 API_LIBS = libspangc.la $(CHECK_LIBS)
 endif
 
-noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/places.h \
-	%D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
+noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/hidden.h \
+	%D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c tools/mksizeclass.c tools/install-deps
 

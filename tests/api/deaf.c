@@ -17,7 +17,6 @@
 
 CO_ASSEMBLY
 
-static _Atomic int state; /* 0, 1: it holds, 2: it is to end */
 static _Atomic int result;
 
 static long set_mask(uint64_t mask) { return raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, 8); }
@@ -218,10 +217,7 @@ START_TEST(in_a_handler)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start(&t, handle, (void *)(intptr_t)_i);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     pthread_join(t, NULL);
     check_freed();
     ck_assert_int_eq(warnings, 0);
@@ -276,10 +272,7 @@ START_TEST(on_a_coroutine)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start(&t, run_coroutine, (void *)(intptr_t)_i);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     pthread_join(t, NULL);
     check_freed();
     ck_assert_int_eq(warnings, 0);
@@ -358,10 +351,7 @@ START_TEST(made_by_clone)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start_cloned(&c, hold_cloned, NULL, 0, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     join_cloned(&c);
     munmap(c.stack, CLONED_STACK);
     check_freed();
@@ -397,10 +387,7 @@ START_TEST(of_a_timer)
     build_hidden();
     ck_assert_int_eq(timer_create(CLOCK_MONOTONIC, &e, &id), 0);
     ck_assert_int_eq(timer_settime(id, 0, &soon, NULL), 0);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     wait_until(&state, 3);
     ck_assert_int_eq(timer_delete(id), 0);
     check_freed();
@@ -464,19 +451,6 @@ static void *deaf_to_ours(void *unused)
     tell(&state, 1);
     wait_in_futex();
     return unused;
-}
-
-/* On one CPU a signal that was just sent is mostly not taken yet when the tracer comes. */
-static void stay_on_one_cpu(void)
-{
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &all) && CPU_COUNT(&one) == 0)
-            CPU_SET(i, &one);
-    sched_setaffinity(0, sizeof one, &one);
 }
 
 START_TEST(unseen)

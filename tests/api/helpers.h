@@ -6,6 +6,7 @@
 #include "../check_main.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <spangc.h>
 #include <stdbool.h>
 #include <string.h>
@@ -201,6 +202,19 @@ static inline void exec_scene(void *arg)
 static inline void run_scene(const char *name, const char *const *env, struct outcome *o)
 {
     run_child(exec_scene, &(struct scene){name, env}, o);
+}
+
+/* On one CPU a thread that was just made, or sent a signal, mostly runs after its maker has gone on. */
+static NOINLINE void stay_on_one_cpu(void)
+{
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return;
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &all) && CPU_COUNT(&one) == 0)
+            CPU_SET(i, &one);
+    sched_setaffinity(0, sizeof one, &one);
 }
 
 #endif

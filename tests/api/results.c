@@ -626,19 +626,6 @@ END_TEST
 
 /* ---- thrd_create ---- */
 
-/* On one CPU a new thread mostly starts after its maker has gone on: here, after it has collected. */
-static void stay_on_one_cpu(void)
-{
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &all) && CPU_COUNT(&one) == 0)
-            CPU_SET(i, &one);
-    sched_setaffinity(0, sizeof one, &one);
-}
-
 static int check_argument(void *arg)
 {
     check_live(*(void **)arg, SIZE, 7);

@@ -1,15 +1,13 @@
 /* threads.c - what threads hold: on the stack of a thread that never calls the library, in its registers, in the
  * argument of one that has not started; while it blocks in a system call, with every signal masked, after it attached
  * and detached, as it ends. Holds rootjobs.all, wrap_threads.argument, wrap_masks.signal, thread.listed, stop.all. */
-#include "helpers.h"
+#include "hidden.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <sys/syscall.h>
 #include <time.h>
-
-enum { N = 100, SIZE = 64 };
 
 static sem_t ready, leave;
 
@@ -28,35 +26,6 @@ static void setup(void)
 {
     sem_init(&ready, 0, 0);
     sem_init(&leave, 0, 0);
-}
-
-/* Objects for a thread, in memory that holds nothing. */
-static uintptr_t *hidden;
-
-static NOINLINE void build_hidden(void)
-{
-    hidden = malloc(N * sizeof *hidden);
-    gc_disable();
-    for (size_t i = 0; i < N; i++) {
-        hidden[i] = hide(make_filled(SIZE, i));
-        make_filled(SIZE, i + 1);
-    }
-}
-
-/* A place of the thread holds them: collect and hand the other slots out again. */
-static NOINLINE void collect_around(void)
-{
-    gc_enable();
-    for (int i = 0; i < 3; i++) {
-        settle();
-        churn(SIZE, 3 * N);
-    }
-}
-
-static void check_hidden(void)
-{
-    for (size_t i = 0; i < N; i++)
-        check_live(reveal(hidden[i]), SIZE, i);
 }
 
 /* ---- places ---- */
@@ -92,43 +61,11 @@ START_TEST(on_an_idle_stack) { held_by_thread(hold_on_stack); }
 END_TEST
 
 #if defined __x86_64__
-/* A thread that spins with objects in registers only, below its stack pointer, and in a vector register. */
-void spin_with_registers(const uintptr_t h[16], volatile int *go, sem_t *up);
-__asm__(".text\n"
-        ".type spin_with_registers, @function\n"
-        "spin_with_registers:\n"
-        "    pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
-        "    movq 0(%rdi), %rax;  notq %rax\n"
-        "    movq 8(%rdi), %rbx;  notq %rbx\n"
-        "    movq 16(%rdi), %rcx; notq %rcx\n"
-        "    movq 24(%rdi), %rbp; notq %rbp\n"
-        "    movq 32(%rdi), %r8;  notq %r8\n"
-        "    movq 40(%rdi), %r9;  notq %r9\n"
-        "    movq 48(%rdi), %r10; notq %r10\n"
-        "    movq 56(%rdi), %r11; notq %r11\n"
-        "    movq 64(%rdi), %r12; notq %r12\n"
-        "    movq 72(%rdi), %r13; notq %r13\n"
-        "    movq 80(%rdi), %r14; notq %r14\n"
-        "    movq 88(%rdi), %r15; notq %r15\n"
-        "    movq 96(%rdi), %rdx;  notq %rdx; movq %rdx, %xmm5; pslldq $8, %xmm5\n"
-        "    movq 104(%rdi), %rdx; notq %rdx; movq %rdx, %xmm15\n"
-        "    movq 112(%rdi), %rdx; notq %rdx; movq %rdx, -120(%rsp)\n"
-        "    movq 120(%rdi), %rdi; notq %rdi\n"
-        "    xorl %edx, %edx\n"
-        "    movl $1, (%rsi)\n"
-        "1:  pause\n"
-        "    cmpl $2, (%rsi)\n"
-        "    jne 1b\n"
-        "    movq %rdx, -120(%rsp)\n"
-        "    popq %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx\n"
-        "    ret\n"
-        ".size spin_with_registers, .-spin_with_registers\n");
-
-static volatile int spin_state;
+static _Atomic int spin_state;
 
 static void *hold_in_registers(void *unused)
 {
-    spin_with_registers(hidden, &spin_state, NULL);
+    hold_in_16(hidden, &spin_state);
     return unused;
 }
 
@@ -166,19 +103,6 @@ static NOINLINE void start_with_argument(pthread_t *t)
     void **p = gc_malloc(sizeof *p);
     *p = make_filled(SIZE, 7);
     start(t, check_argument, p);
-}
-
-/* On one CPU a new thread mostly starts after its maker has gone on: here, after it has collected. */
-static void stay_on_one_cpu(void)
-{
-    cpu_set_t all, one;
-    CPU_ZERO(&one);
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        if (CPU_ISSET(i, &all) && CPU_COUNT(&one) == 0)
-            CPU_SET(i, &one);
-    sched_setaffinity(0, sizeof one, &one);
 }
 
 START_TEST(as_an_argument)

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <threads.h>
 
-static _Atomic int state; /* 0, 1: it holds, 2: it is to end */
-
 enum way { SPINNING, SLEEPING };
 
 static int hold(void *way)
@@ -127,10 +125,7 @@ START_TEST(beside_a_hidden_guard)
         mprotect(c.stack + CLONED_STACK, 4096, PROT_NONE);
     build_hidden();
     start_cloned(&c, hold, (void *)SLEEPING, 0, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     join_cloned(&c);
     ck_assert_int_eq(warnings, 0);
 }
@@ -194,10 +189,7 @@ START_TEST(on_an_alternate_stack)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start_behind(&t, hold_on_two_stacks, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     thrd_join(t, NULL);
     check_freed();
     ck_assert_int_eq(warnings, 0);
@@ -229,10 +221,7 @@ START_TEST(bare_on_an_alternate_stack)
     gc_set_warn_handler(note_warning);
     build_hidden();
     start_cloned(&c, hold_on_two_bare, NULL, 0, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     join_cloned(&c);
     munmap(c.stack, CLONED_STACK);
     check_freed();
@@ -271,10 +260,7 @@ START_TEST(by_the_c_library)
         ck_assert_int_eq(pthread_key_create(&keys[i % (N / 4)], NULL), 0);
     build_hidden();
     start_behind(&t, hold_everywhere, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     thrd_join(t, NULL);
     check_freed();
     ck_assert_int_eq(warnings, 0);
@@ -536,10 +522,7 @@ START_TEST(beside_a_worker_of_the_kernel)
         sched_yield();
     build_hidden();
     start_cloned(&c, hold, (void *)SLEEPING, 0, NULL);
-    wait_until(&state, 1);
-    collect_around();
-    check_hidden();
-    tell(&state, 2);
+    check_while_held();
     join_cloned(&c);
     check_freed();
     ck_assert_int_eq(warnings, 0);
