@@ -152,7 +152,8 @@ GC_SOURCES = \
 
 # What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
 if ARCH_X86_64
-GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/world/boundary_frame_x86_64.c %D%/world/boundary_x86_64.S
+GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/os/os_xstate_x86_64.c %D%/world/boundary_frame_x86_64.c \
+	%D%/world/boundary_x86_64.S
 else
 GC_SOURCES += %D%/os/os_cpu_generic.c %D%/world/boundary_generic.c
 endif

@@ -307,9 +307,11 @@ static void add_held(const struct thread *t)
 
 static void add_interrupted(const struct thread *t)
 {
-    struct os_range regs = os_context_registers(t->context), vectors = os_context_vectors(t->context);
+    struct os_range regs = os_context_registers(t->context), vectors[OS_VECTOR_RANGES];
+    size_t n = os_context_vectors(t->context, vectors);
     add_thread_range(t, ROOT_REGISTERS, regs.lo, regs.hi);
-    add_thread_range(t, ROOT_REGISTERS, vectors.lo, vectors.hi);
+    for (size_t i = 0; i < n; i++)
+        add_thread_range(t, ROOT_REGISTERS, vectors[i].lo, vectors[i].hi);
     uintptr_t sp = os_context_sp(t->context), from = os_context_stack(t->context);
     struct os_range other = os_context_altstack(t->context);
     if (t->found)

@@ -217,9 +217,10 @@ uintptr_t os_context_sp(const void *ucontext);
 /* SP in a ucontext_t that getcontext, makecontext or swapcontext filled; 0 where it is not known how to find it. */
 uintptr_t os_saved_sp(const void *ucontext);
 
-/* The saved general registers, then the vector registers, as ranges of words; empty (lo == hi) where there are none. */
+/* The saved general registers, as a range of words; then the x87 and vector registers, as several. Returns how many. */
+enum { OS_VECTOR_RANGES = 8 };
 struct os_range os_context_registers(const void *ucontext);
-struct os_range os_context_vectors(const void *ucontext);
+size_t os_context_vectors(const void *ucontext, struct os_range r[OS_VECTOR_RANGES]);
 
 /* The interrupted thread's SP lay on the alternate signal stack: its bounds; else empty. */
 struct os_range os_context_altstack(const void *ucontext);

@@ -42,10 +42,11 @@ struct os_range os_context_registers(const void *ucontext)
     return (struct os_range){(uintptr_t)ucontext, (uintptr_t)ucontext + sizeof(ucontext_t)};
 }
 
-struct os_range os_context_vectors(const void *ucontext)
+size_t os_context_vectors(const void *ucontext, struct os_range r[OS_VECTOR_RANGES])
 {
     (void)ucontext;
-    return (struct os_range){0, 0};
+    (void)r;
+    return 0;
 }
 
 struct os_range os_context_altstack(const void *ucontext)

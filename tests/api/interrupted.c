@@ -1,6 +1,6 @@
 /* interrupted.c - a thread that spins without any call, stopped by the signal: each of its registers, general, MMX,
  * vector and mask, whole, and each word of the red zone below its stack pointer, is the only place of an object.
- * Holds rootjobs.all, os_cpu.xsave. */
+ * Holds rootjobs.all, os_xstate.whole, os_xstate.holes. */
 #include "places.h"
 #include "registers.h"
 

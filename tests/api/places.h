@@ -98,12 +98,11 @@ static NOINLINE size_t held_left(void)
     return n;
 }
 
-/* A stray word may hold a few; in a signal frame on x86-64, six words between the vector registers are not written, and
- * have what an older frame left there. */
+/* A stray word may hold a few. */
 static NOINLINE void held_must_go(void)
 {
     size_t left = held_left();
-    if (left > held.n / 20 + 6)
+    if (left > held.n / 20)
         ck_abort_msg("%zu of %zu objects are left", left, held.n);
     held_collections(true);
 }
