@@ -239,6 +239,7 @@ static void collect_stopped(struct run *run)
     run->unreadable = rootjobs_unreadable();
     uint64_t t2 = os_now_ns();
     world_start();
+    sysmem_free_retired();
     uint64_t t3 = os_now_ns();
     r->stop = t1 - t0;
     r->mark = t2 - t1;

@@ -1,7 +1,9 @@
 /* sysmem.c - accounting over os_mem: what is taken, for what.
- * Owns:   one counter a kind, and the frozen flag.
+ * Owns:   one counter a kind, and the frozen flag; by the thread that collects, the list of what is retired.
  * Locks:  none; counters are atomic, relaxed: they are sums, nothing is published through them.
- * Keeps:  .sum  sys is the sum of the kinds, because every byte enters and leaves by this file
+ * Keeps:  .sum      sys is the sum of the kinds, because every byte enters and leaves by this file
+ *         .retired  nothing is unmapped while the world is stopped: the bounds of a found thread's stack, or a range that
+ *                   the program registered, may take in memory of ours, and are read until the mark is over
  * Below:  os_mem.   Above: persistentalloc, arena, work buffers. */
 #include "heap/sysmem.h"
 
@@ -31,6 +33,29 @@ void sysmem_free(void *p, size_t n, enum sys_kind kind)
 {
     os_free(p, n);
     sub(kind, n);
+}
+
+/* The list is in the retired memory itself. */
+static struct retired {
+    struct retired *next;
+    size_t n;
+    enum sys_kind kind;
+} * retired;
+
+void sysmem_retire(void *p, size_t n, enum sys_kind kind)
+{
+    struct retired *r = p;
+    *r = (struct retired){retired, n, kind};
+    retired = r;
+}
+
+void sysmem_free_retired(void)
+{
+    while (retired) {
+        struct retired r = *retired;
+        sysmem_free(retired, r.n, r.kind);
+        retired = r.next;
+    }
 }
 
 bool sysmem_map(void *p, size_t n, enum sys_kind kind)

@@ -12,6 +12,11 @@ enum sys_kind { SYS_HEAP, SYS_STACK, SYS_MSPAN, SYS_MCACHE, SYS_BUCKHASH, SYS_GC
 void *sysmem_alloc(size_t n, enum sys_kind kind);
 void sysmem_free(void *p, size_t n, enum sys_kind kind);
 
+/* For what the collector outgrows while the world is stopped: it stays readable until it calls sysmem_free_retired, when
+ * the world runs again. */
+void sysmem_retire(void *p, size_t n, enum sys_kind kind);
+void sysmem_free_retired(void);
+
 /* Make reserved memory usable. */
 bool sysmem_map(void *p, size_t n, enum sys_kind kind);
 

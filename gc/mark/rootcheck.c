@@ -77,7 +77,7 @@ static bool make_room(void)
     for (size_t i = 0; i < maps.n; i++)
         more[i] = maps.at[i];
     if (maps.bytes)
-        sysmem_free(maps.at, maps.bytes, SYS_GC);
+        sysmem_retire(maps.at, maps.bytes, SYS_GC);
     maps.at = more;
     maps.bytes = bytes;
     return true;

@@ -42,7 +42,7 @@ static bool make_room(void)
         return false;
     if (jobs.bytes) {
         memcpy(more, jobs.at, jobs.n * sizeof *jobs.at);
-        sysmem_free(jobs.at, jobs.bytes, SYS_GC);
+        sysmem_retire(jobs.at, jobs.bytes, SYS_GC);
     }
     jobs.at = more;
     jobs.bytes = bytes;

@@ -1,6 +1,6 @@
 /* unmapped.c - registered ranges, and such that callbacks report, that cannot be read any more: holes, PROT_NONE, the
  * end of a file that was cut. No crash, one warning, and what can be read still holds its objects.
- * Holds rootjobs.given, rootcheck.part. */
+ * Holds rootjobs.given, rootcheck.part, sysmem.retired. */
 #include "helpers.h"
 
 #include <sys/mman.h>
@@ -246,6 +246,23 @@ START_TEST(huge_hole)
 }
 END_TEST
 
+/* The range takes in what the library outgrows while it makes the list of roots (sysmem.retired): the kernel puts one
+ * mapping below the other. */
+START_TEST(the_librarys_own)
+{
+    start();
+    void **slots = mmap(NULL, MANY * 2 * sizeof *slots, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *hi = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    settle();
+    char *lo = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert((uintptr_t)lo < (uintptr_t)hi && (uintptr_t)hi < (uintptr_t)slots);
+    ck_assert_int_eq(gc_add_roots(lo, hi), 0);
+    for (size_t i = 0; i < MANY; i++)
+        ck_assert_int_eq(gc_add_roots(&slots[2 * i], &slots[2 * i + 1]), 0);
+    collect_and_churn();
+}
+END_TEST
+
 /* One line on standard error where there is no handler. */
 static void unmap_and_collect(void *unused)
 {
@@ -282,6 +299,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, many_ranges_no_files);
     tcase_add_test(tc, comes_back);
     tcase_add_test(tc, huge_hole);
+    tcase_add_test(tc, the_librarys_own);
     tcase_add_test(tc, one_line);
 }
 CHECK_MAIN("api/unmapped", tests)

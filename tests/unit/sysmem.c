@@ -36,6 +36,26 @@ START_TEST(alloc_and_free)
 }
 END_TEST
 
+/* .retired: nothing goes back until it is said that the world runs. */
+START_TEST(retired)
+{
+    char *p = sysmem_alloc(PAGE, SYS_GC), *q = sysmem_alloc(2 * PAGE, SYS_OTHER);
+    p[PAGE - 1] = 1;
+    sysmem_retire(p, PAGE, SYS_GC);
+    sysmem_retire(q, 2 * PAGE, SYS_OTHER);
+    ck_assert_uint_eq(os_null.calls[OS_NULL_FREE], 0);
+    ck_assert_int_eq(p[PAGE - 1], 1);
+    ck_assert_uint_eq(sysmem_bytes(SYS_GC), PAGE);
+    check_sum();
+    sysmem_free_retired();
+    ck_assert_uint_eq(os_null.calls[OS_NULL_FREE], 2);
+    ck_assert_uint_eq(sysmem_total(), 0);
+    check_sum();
+    sysmem_free_retired();
+    ck_assert_uint_eq(os_null.calls[OS_NULL_FREE], 2);
+}
+END_TEST
+
 START_TEST(map)
 {
     char *p = os_reserve(0, 16 * PAGE, false);
@@ -99,6 +119,7 @@ END_TEST
 static void tests(TCase *tc)
 {
     tcase_add_test(tc, alloc_and_free);
+    tcase_add_test(tc, retired);
     tcase_add_test(tc, map);
     tcase_add_test(tc, move);
     tcase_add_test(tc, failure_is_not_counted);
