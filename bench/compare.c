@@ -29,12 +29,12 @@
 #include <unistd.h>
 
 enum {
-    MAX_RUNS = 101,    /* of one variant */
-    MAX_VARIANTS = 64, /* in all rows together */
-    MAX_VALUES = 8,    /* that one program prints */
-    MAX_WORDS = 32,    /* of a command */
-    MAX_LINE = 1024,   /* bytes */
-    USAGE = 2          /* exit status */
+    MAX_RUNS = 101,     /* of one variant */
+    MAX_VARIANTS = 128, /* in all rows together */
+    MAX_VALUES = 16,    /* that one program prints */
+    MAX_WORDS = 32,     /* of a command */
+    MAX_LINE = 1024,    /* bytes */
+    USAGE = 2           /* exit status */
 };
 
 struct value {

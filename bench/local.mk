@@ -1,7 +1,7 @@
 # bench/local.mk: the benchmarks, each built once for every allocator that is compared. Built by `make bench-programs`
 # and by what needs them, never by `make all`.
 
-EXTRA_DIST += %D%/README.md %D%/RESULTS.md %D%/run
+EXTRA_DIST += %D%/README.md %D%/RESULTS.md %D%/chart.awk %D%/run
 
 EXTRA_PROGRAMS += %D%/compare
 %C%_compare_SOURCES = %D%/compare.c
@@ -133,6 +133,85 @@ bench_built += %D%/alloc_threads-bdwgc
 %C%_alloc_threads_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/server-spangc %D%/server-malloc
+bench_built += %D%/server-spangc %D%/server-malloc
+%C%_server_spangc_SOURCES = %D%/server.c %D%/bench.h
+%C%_server_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_server_spangc_LDADD = libspangc.la
+%C%_server_malloc_SOURCES = %D%/server.c %D%/bench.h
+%C%_server_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_server_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_server_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/server-bdwgc
+bench_built += %D%/server-bdwgc
+%C%_server_bdwgc_SOURCES = %D%/server.c %D%/bench.h
+%C%_server_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_server_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_server_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/hashmap-spangc %D%/hashmap-malloc
+bench_built += %D%/hashmap-spangc %D%/hashmap-malloc
+%C%_hashmap_spangc_SOURCES = %D%/hashmap.c %D%/bench.h
+%C%_hashmap_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_hashmap_spangc_LDADD = libspangc.la
+%C%_hashmap_malloc_SOURCES = %D%/hashmap.c %D%/bench.h
+%C%_hashmap_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_hashmap_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_hashmap_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/hashmap-bdwgc
+bench_built += %D%/hashmap-bdwgc
+%C%_hashmap_bdwgc_SOURCES = %D%/hashmap.c %D%/bench.h
+%C%_hashmap_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_hashmap_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_hashmap_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/strings-spangc %D%/strings-malloc
+bench_built += %D%/strings-spangc %D%/strings-malloc
+%C%_strings_spangc_SOURCES = %D%/strings.c %D%/bench.h
+%C%_strings_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_strings_spangc_LDADD = libspangc.la
+%C%_strings_malloc_SOURCES = %D%/strings.c %D%/bench.h
+%C%_strings_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_strings_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_strings_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/strings-bdwgc
+bench_built += %D%/strings-bdwgc
+%C%_strings_bdwgc_SOURCES = %D%/strings.c %D%/bench.h
+%C%_strings_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_strings_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_strings_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+EXTRA_PROGRAMS += %D%/large-spangc %D%/large-malloc
+bench_built += %D%/large-spangc %D%/large-malloc
+%C%_large_spangc_SOURCES = %D%/large.c %D%/bench.h
+%C%_large_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_large_spangc_LDADD = libspangc.la
+%C%_large_malloc_SOURCES = %D%/large.c %D%/bench.h
+%C%_large_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_large_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_large_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/large-bdwgc
+bench_built += %D%/large-bdwgc
+%C%_large_bdwgc_SOURCES = %D%/large.c %D%/bench.h
+%C%_large_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_large_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_large_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
+# What the machine allows; it is linked with no allocator of ours.
+EXTRA_PROGRAMS += %D%/limits
+bench_built += %D%/limits
+%C%_limits_SOURCES = %D%/limits.c
+%C%_limits_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_limits_LDADD =
+
 # What only this library does: figures by themselves.
 EXTRA_PROGRAMS += %D%/coroutines
 bench_built += %D%/coroutines
@@ -148,7 +227,7 @@ BENCH_RESULTS = $(top_srcdir)/%D%/RESULTS.md
 bench-programs: $(bench_built)
 
 bench: bench-programs
-	$(AM_V_at)CC='$(CC)' $(SHELL) $(top_srcdir)/%D%/run -m 'make bench' -d %D% -o $(BENCH_RESULTS)
+	$(AM_V_at)CC='$(CC)' AWK='$(AWK)' $(SHELL) $(top_srcdir)/%D%/run -m 'make bench' -d %D% -o $(BENCH_RESULTS)
 
 bench-quick: bench-programs
 	$(AM_V_at)CC='$(CC)' $(SHELL) $(top_srcdir)/%D%/run -m 'make bench-quick' -d %D% -q
