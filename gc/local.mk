@@ -29,6 +29,7 @@ GC_SOURCES = \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
 	%D%/os/os_stack_glibc.c \
+	%D%/os/os_stdio_glibc.c \
 	%D%/os/os_readable_linux.c \
 	%D%/os/os_task_linux.c \
 	%D%/os/os_thread_linux.c \

@@ -69,7 +69,8 @@ static uintptr_t stack_begin(struct thread *t, uintptr_t here)
     region_enter(&t->mcache);
     lock_acquire(&stacks_lock);
     const struct stack *s = stacks_around(here);
-    uintptr_t lo = s ? s->lo : here >= t->stack_lo && here < t->stack_hi ? t->stack_lo : here;
+    uintptr_t own = t->main ? os_main_stack_begin(t->stack_lo, t->stack_hi) : t->stack_lo;
+    uintptr_t lo = s ? s->lo : here >= own && here < t->stack_hi ? own : here;
     lock_release(&stacks_lock);
     region_leave(&t->mcache);
     return lo;

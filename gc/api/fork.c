@@ -2,6 +2,8 @@
  * Owns:   nothing.
  * Locks:  all of them, from prepare to parent or child.
  * Keeps:  .whole  at the moment of the fork no thread is within a change of the heap that needs a lock
+ *         .stdio  who holds the lock of stdio's list of files may be waiting for one of ours (a stream of fopencookie that
+ *                 allocates as fflush(NULL) writes it), and fork takes that lock after prepare: so we take it before ours
  *         .still  no handler of the program runs on the forking thread while it holds the locks
  * Below:  every floor.   Above: fork, through pthread_atfork.
  *
@@ -70,6 +72,7 @@ static void prepare(void)
 {
     sigset_t old;
     api_refuse_interrupted("fork");
+    os_stdio_lock();
     os_block_signals_but(stop_signal(), &old);
     cycle_fork_acquire();
     blocked = old;
@@ -91,6 +94,7 @@ static void in_parent(void)
     world_unlock();
     cycle_fork_release();
     os_restore_signals(&old);
+    os_stdio_unlock();
 }
 
 static void in_child(void)
@@ -107,6 +111,7 @@ static void in_child(void)
     cycle_fork_child();
     api_free_flights(others);
     os_restore_signals(&old);
+    os_stdio_reset();
 }
 
 void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }

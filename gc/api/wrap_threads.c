@@ -135,7 +135,7 @@ static bool is_joinable(const pthread_attr_t *attr)
 }
 
 /* The C library has written *id before the thread begins, and the program may count on that, so it gets the program's
- * pointer. While the record is not listed, the thread runs no code that could have changed *id since. */
+ * pointer. While the record is not listed, the thread runs no code that could have changed or freed *id since. */
 static int create(struct flight *f, pthread_t *id, const pthread_attr_t *attr)
 {
     bool joinable = f->running; /* if not, the record is the thread's alone once that begins */
@@ -143,7 +143,7 @@ static int create(struct flight *f, pthread_t *id, const pthread_attr_t *attr)
     if (e != 0)
         undo(f);
     else if (joinable)
-        api_free_flights(IN_REGION(flight_made(f, *id)));
+        api_free_flights(IN_REGION(flight_made(f, id)));
     return e;
 }
 

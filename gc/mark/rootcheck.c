@@ -1,4 +1,4 @@
-/* rootcheck.c - finding out cheaply what of the registered ranges can be read.
+/* rootcheck.c - finding out cheaply what of static data and of the registered ranges can be read.
  * Owns:   the table of the process's mappings, read at most once a collection.
  * Locks:  none; the world is stopped.
  * Keeps:  .rent   asking range by range never costs more than twice what reading the table would have     (affordable)
@@ -13,12 +13,8 @@
 #include "os/os.h"
 #include "os/os_mem.h"
 
-enum {
-    LEAST_PRICE =
-        64, /* of the table, in lines: reading a line and asking about a range cost about a microsecond each */
-    PAGES_PER_LINE = 4,
-    KNOWN = 128
-};
+/* LEAST_PRICE of the table, in lines: reading a line and asking about a range cost about a microsecond each. */
+enum { LEAST_PRICE = 64, PAGES_PER_LINE = 4 };
 
 static struct {
     struct os_mapping *at;
@@ -28,12 +24,6 @@ static struct {
     size_t spent;
 } maps;
 
-/* Ranges beyond the array's end are asked about like any other. */
-static struct {
-    struct os_range at[KNOWN];
-    size_t n, hit;
-} known;
-
 static bool asking_works;
 
 void rootcheck_begin(void)
@@ -42,28 +32,9 @@ void rootcheck_begin(void)
     if (!probed)
         asking_works = os_try_read_works();
     probed = true;
-    known.n = known.hit = 0;
     maps.n = 0;
     maps.tried = maps.read = false;
     maps.spent = 0;
-}
-
-void rootcheck_known(uintptr_t lo, uintptr_t hi)
-{
-    if (known.n < KNOWN)
-        known.at[known.n++] = (struct os_range){lo, hi};
-}
-
-/* The one that was hit last first: neighbours are registered together. */
-static bool is_known(uintptr_t lo, uintptr_t hi)
-{
-    for (size_t i = 0; i < known.n; i++) {
-        const struct os_range *r = &known.at[known.hit];
-        if (lo >= r->lo && hi <= r->hi)
-            return true;
-        known.hit = (known.hit + 1) % known.n;
-    }
-    return false;
 }
 
 static bool make_room(void)
@@ -180,7 +151,7 @@ bool rootcheck_each(uintptr_t lo, uintptr_t hi, void (*fn)(uintptr_t lo, uintptr
 {
     if (lo >= hi)
         return true;
-    if (is_known(lo, hi) || (affordable(lo, hi) && os_try_read(lo, hi) == OS_READS)) {
+    if (affordable(lo, hi) && os_try_read(lo, hi) == OS_READS) {
         fn(lo, hi, arg);
         return true;
     }

@@ -1,4 +1,4 @@
-/* rootcheck.h - what of a registered range can be read now: it may have been unmapped, or protected. */
+/* rootcheck.h - what of a range can be read now: it may have been unmapped, or protected. */
 #ifndef MARK_ROOTCHECK_H
 #define MARK_ROOTCHECK_H
 
@@ -6,9 +6,6 @@
 
 /* Forget what the last collection saw. */
 void rootcheck_begin(void);
-
-/* This can be read: data of an image that is loaded. */
-void rootcheck_known(uintptr_t lo, uintptr_t hi);
 
 /* Calls fn with each part of [lo, hi) that can be read; returns whether that was all of it. The world is stopped. */
 bool rootcheck_each(uintptr_t lo, uintptr_t hi, void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);

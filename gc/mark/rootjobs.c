@@ -68,22 +68,20 @@ static void add_range(struct root_job job)
     }
 }
 
-static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
-{
-    (void)unused;
-    add_range((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
-}
-
-static void add_segment(uintptr_t lo, uintptr_t hi, void *unused)
-{
-    rootcheck_known(lo, hi);
-    roots_each_included(lo, hi, add_data, unused);
-}
-
 static void add_part(uintptr_t lo, uintptr_t hi, void *kind)
 {
     add_range((struct root_job){.kind = *(enum root_kind *)kind, .lo = lo, .hi = hi});
 }
+
+/* A program may have a guard page in an array, or a file mapped over one. */
+static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    enum root_kind kind = ROOT_DATA;
+    (void)unused;
+    rootcheck_each(lo, hi, add_part, &kind);
+}
+
+static void add_segment(uintptr_t lo, uintptr_t hi, void *unused) { roots_each_included(lo, hi, add_data, unused); }
 
 static void add_given(enum root_kind kind, uintptr_t lo, uintptr_t hi)
 {
@@ -152,7 +150,7 @@ static void add_used_pages(int tid, uintptr_t lo, uintptr_t hi, const unsigned c
 {
     size_t page = os_page_size();
     for (uintptr_t p = round_down(lo, page); p < hi; p += page, used++)
-        if (*used)
+        if (*used && os_readable(p)) /* a guard that was put where there were contents counts as used */
             add_stack_words(tid, p < lo ? lo : p, p + page < hi ? p + page : hi);
 }
 
@@ -193,6 +191,12 @@ static bool all_mapped(uintptr_t lo, uintptr_t hi)
     return true;
 }
 
+/* A thread's own. The main thread's may have grown beyond the bounds that it had at the start. */
+static void add_resident_of(const struct thread *t)
+{
+    add_resident(t->tid, t->main ? os_page_size() : t->stack_lo, t->stack_hi);
+}
+
 /* RLIMIT_STACK was raised after the start and the main thread went below what it had then. The kernel leaves a gap
  * below that stack, so a mapping without a hole from sp up is the stack. */
 static bool on_grown_main_stack(const struct thread *t, uintptr_t sp)
@@ -200,13 +204,23 @@ static bool on_grown_main_stack(const struct thread *t, uintptr_t sp)
     return t->main && sp < t->stack_lo && all_mapped(sp, t->stack_lo);
 }
 
-/* On its own stack; but a coroutine's may be a local array there, so those go first. */
+/* Without a limit for the main thread's stack its bounds are those of the gap that it may grow into, and take in what
+ * was mapped there since. */
+static bool on_own_stack(const struct thread *t, uintptr_t sp)
+{
+    return sp >= t->stack_lo && sp < t->stack_hi && (!t->main || all_mapped(sp, t->stack_hi));
+}
+
+/* On its own stack; but a coroutine's may be a local array there, so those go first. Below the lowest SP that the stack
+ * allows nothing need be mapped. */
 static bool add_own_stack(const struct thread *t, uintptr_t sp, uintptr_t from)
 {
-    bool own = sp >= t->stack_lo && sp < t->stack_hi;
+    bool own = on_own_stack(t, sp);
     if (own && t->own_stack)
         stacks_note_own(t->own_stack, from);
-    else if (own || on_grown_main_stack(t, sp))
+    else if (own)
+        add_thread_range(t, ROOT_STACK, from < t->stack_lo ? t->stack_lo : from, t->stack_hi);
+    else if (on_grown_main_stack(t, sp))
         add_thread_range(t, ROOT_STACK, from, t->stack_hi);
     else
         return false;
@@ -227,7 +241,7 @@ static void add_stack(const struct thread *t, uintptr_t sp, uintptr_t from, stru
         jobs.lost++;
     }
     if (!t->own_stack)
-        add_resident(t->tid, t->stack_lo, t->stack_hi);
+        add_resident_of(t);
 }
 
 /* Registers may be kept in an object: it must stay while the library knows of it. */
@@ -248,10 +262,10 @@ static void add_listed_stack(const struct stack_use *use, void *unused)
     add_stack_ref(use, unused);
 }
 
-/* What lies in the stack's mapping is scanned as stack, up to its end, if stacks are. */
+/* What lies in the stack's mapping is scanned as stack, up to its end, if stacks are. The main thread has none there. */
 static void add_tls(const struct thread *t, struct os_range r)
 {
-    bool own = jobs.stacks && r.lo >= t->stack_lo && r.hi <= t->stack_hi;
+    bool own = jobs.stacks && !t->main && r.lo >= t->stack_lo && r.hi <= t->stack_hi;
     if (r.lo < r.hi && !own && all_mapped(r.lo, r.hi))
         add_thread_range(t, ROOT_TLS, r.lo, r.hi);
 }
@@ -286,7 +300,7 @@ static void add_tls_of_all(void)
 static void add_located(const struct thread *t, uintptr_t sp, uintptr_t from, bool in_doubt)
 {
     bool listed = stacks_note_sp(sp, from);
-    if (t->own_stack && sp >= t->stack_lo && sp < t->stack_hi)
+    if (t->own_stack && !t->found && sp >= t->stack_lo && sp < t->stack_hi)
         stacks_note_own(t->own_stack, from);
     if (!listed || in_doubt)
         add_thread_range(t, ROOT_STACK, t->other_lo, t->other_hi);
@@ -294,7 +308,7 @@ static void add_located(const struct thread *t, uintptr_t sp, uintptr_t from, bo
         stacks_note_words(t->own_stack, t->other_lo, t->other_hi);
     if (!listed && t->other_lo >= t->other_hi)
         jobs.lost++;
-    add_resident(t->tid, t->stack_lo, t->stack_hi);
+    add_resident_of(t);
 }
 
 static void add_held(const struct thread *t)
@@ -329,17 +343,20 @@ static void add_at_boundary(const struct thread *t)
     add_stack(t, sp, sp, (struct os_range){t->other_lo, t->other_hi});
 }
 
-/* From the base of the stack that it runs on. */
+/* Not from the base of the stack that it runs on, if that is far: where the main thread's has no limit, other stacks lie
+ * in between. */
 static struct os_range own_frames(void)
 {
+    enum { DEEPEST = 1 << 20 };
     const struct thread *t = thread_self();
     if (!t || !t->boundary)
         return (struct os_range){0, 0};
     uintptr_t sp = boundary_stack(t->boundary);
     const struct stack *s = stacks_around(sp);
-    if (t->other_lo < t->other_hi)
-        return (struct os_range){t->other_base, sp};
-    return (struct os_range){s ? s->lo : t->stack_lo, sp};
+    if (!s && (sp < t->stack_lo || sp >= t->stack_hi) && t->other_lo >= t->other_hi)
+        return (struct os_range){0, 0}; /* on a stack that nobody told us of, which is not scanned */
+    uintptr_t lo = t->other_lo < t->other_hi ? t->other_base : s ? s->lo : t->stack_lo;
+    return (struct os_range){sp - lo < DEEPEST ? lo : sp - DEEPEST, sp};
 }
 
 static void add_stacks(void)

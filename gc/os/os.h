@@ -39,6 +39,9 @@ bool os_stack_bounds(uintptr_t *lo, uintptr_t *hi);
 /* An address on the main thread's stack, or 0. */
 uintptr_t os_main_stack_address(void);
 
+/* How far the main thread's stack [lo, hi) may grow now: RLIMIT_STACK may have been lowered, or there is none. */
+uintptr_t os_main_stack_begin(uintptr_t lo, uintptr_t hi);
+
 /* Sleep while *word == seen, for at most timeout_ns (UINT64_MAX: for ever); may return early. */
 void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers);
@@ -196,6 +199,12 @@ void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), 
 
 /* Whether the calling thread has any pthread_setspecific value but NULL; true where that is not known. */
 bool os_any_specific(uintptr_t self);
+
+/* The C library's lock of its list of files, which fork takes after all handlers of pthread_atfork. In the child that lock
+ * is free again. */
+void os_stdio_lock(void);
+void os_stdio_unlock(void);
+void os_stdio_reset(void);
 
 /* ---- the CPU: what an interrupted thread's context holds (os_cpu_*.c) ---- */
 

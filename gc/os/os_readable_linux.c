@@ -56,10 +56,24 @@ enum field { LO, HI, PERMS, OFFSET, DEVICE, INODE, PATH };
 struct line {
     struct os_mapping m;
     enum field field;
-    unsigned at; /* in the field */
+    unsigned at;  /* in the field */
+    unsigned own; /* bytes of its path, all so far, that are the beginning of OWN; more than it has: they are not */
 };
 
+/* What the kernel shows there of its own, [vvar] and the like, may not be read but by its own code. */
+static const char OWN[] = "[vv";
+
 static void take_digit(uintptr_t *v, char c) { *v = *v * 16 + (uintptr_t)(c <= '9' ? c - '0' : c - 'a' + 10); }
+
+static void take_path(struct line *l, char c)
+{
+    enum { LENGTH = sizeof OWN - 1 };
+    if (l->own >= LENGTH)
+        return;
+    l->own = c == OWN[l->own] ? l->own + 1 : LENGTH + 1;
+    if (l->own == LENGTH)
+        l->m.readable = false;
+}
 
 /* True when the line is complete. */
 static bool take(struct line *l, char c)
@@ -79,6 +93,8 @@ static bool take(struct line *l, char c)
         l->m.readable = c == 'r';
     else if (l->field == INODE && c != '0')
         l->m.file = true;
+    else if (l->field == PATH && c != ' ')
+        take_path(l, c);
     l->at++;
     return false;
 }

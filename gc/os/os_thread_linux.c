@@ -2,6 +2,8 @@
  * Owns:   nothing. Locks: none.
  * Keeps:  .raw  signal masks and signals go by system call, so that our own wrappers are not entered
  *         .errno  what the stop's handler calls leaves errno alone: see os_syscall
+ *         .cancel  nothing that runs while the world is stopped is a point of cancellation: the collecting thread would
+ *                  leave with all its locks                                                     (read_pagemap)
  * Below:  the kernel, glibc.   Above: world/. */
 #include "os/os.h"
 
@@ -11,6 +13,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -29,6 +32,16 @@ NO_CANARY void os_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t tim
 {
     struct timespec t = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
     os_syscall(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, seen, timeout_ns == UINT64_MAX ? 0 : (long)&t, 0, 0);
+}
+
+uintptr_t os_main_stack_begin(uintptr_t lo, uintptr_t hi)
+{
+    enum { WITHOUT_LIMIT = 8 << 20 };
+    struct rlimit r;
+    int saved = errno;
+    uintptr_t most = getrlimit(RLIMIT_STACK, &r) == 0 && r.rlim_cur != RLIM_INFINITY ? r.rlim_cur : WITHOUT_LIMIT;
+    errno = saved;
+    return hi - lo < most ? lo : hi - most;
 }
 
 void os_futex_wake(_Atomic uint32_t *word, uint32_t sleepers)
@@ -169,20 +182,24 @@ static bool swapping(void)
     return sysinfo(&si) != 0 || si.totalswap > 0;
 }
 
-/* Bits 63 and 62 of an entry: present, swapped. */
+enum { NOT_USED, RESIDENT, ELSEWHERE };
+
+/* Bits 63 and 62 of an entry: present, swapped. The latter is set for a guard (MADV_GUARD_INSTALL), too. */
 static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
 {
     enum { BATCH = 64 };
     uint64_t entries[BATCH];
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    int fd = n <= BATCH ? open("/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+    if (n > BATCH)
+        return false;
+    long fd = os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
         return false;
-    ssize_t want = (ssize_t)(n * sizeof *entries);
-    bool ok = pread(fd, entries, (size_t)want, (off_t)(p / page * sizeof *entries)) == want;
-    close(fd);
+    long want = (long)(n * sizeof *entries);
+    bool ok = os_syscall(SYS_pread64, fd, (long)entries, want, (long)(p / page * sizeof *entries), 0, 0) == want;
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
     for (size_t i = 0; ok && i < n; i++)
-        used[i] = entries[i] >> 62 != 0;
+        used[i] = entries[i] >> 63 ? RESIDENT : entries[i] >> 62 ? ELSEWHERE : NOT_USED;
     return ok;
 }
 
@@ -191,8 +208,13 @@ bool os_in_use(uintptr_t p, size_t n, unsigned char *used)
 {
     if (!os_resident(p, n, used))
         return false;
-    size_t pages = n / (size_t)sysconf(_SC_PAGESIZE);
-    if (memchr(used, 0, pages) && swapping() && !read_pagemap(p, pages, used))
-        memset(used, 1, pages);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = n / page;
+    if (!memchr(used, NOT_USED, pages) || !swapping())
+        return true;
+    if (!read_pagemap(p, pages, used))
+        for (size_t i = 0; i < pages; i++)
+            used[i] = used[i] ? RESIDENT : ELSEWHERE;
+    for (size_t i = 0; i < pages; i++)
+        used[i] = used[i] == RESIDENT || (used[i] == ELSEWHERE && os_readable(p + i * page));
     return true;
 }

@@ -22,6 +22,7 @@ static size_t bytes;
 static uint32_t refused; /* the stop in which the kernel said no */
 
 void deaf_enable(bool on) { enabled = on && os_hold_bytes(1) > 0; }
+bool deaf_enabled(void) { return enabled; }
 
 bool deaf_needs_no_signal(const struct thread *t)
 {
@@ -34,13 +35,13 @@ static bool silent(const struct thread *t, uint32_t e)
 }
 
 /* A signal that was waiting may have been taken by the program, with sigwaitinfo say: then the thread would wait for one
- * that does not come. */
+ * that does not come. Or none could be queued, and still cannot. */
 static bool blocks(struct thread *t, int sig)
 {
-    int b = os_task_blocks(t->tid, sig);
-    if (b == 0 && atomic_exchange_explicit(&t->deaf, false, memory_order_relaxed))
-        os_signal_thread(t->tid, sig, thread_signal_value(t));
-    return b != 0;
+    bool b = os_task_blocks(t->tid, sig) != 0;
+    if (!b && atomic_exchange_explicit(&t->deaf, false, memory_order_relaxed))
+        b = os_signal_thread(t->tid, sig, thread_signal_value(t)) == OS_RETRY;
+    return b;
 }
 
 /* How many there are, those held already included; *more says that one is not. */
@@ -87,8 +88,11 @@ static bool take(struct os_holder *h, size_t n, uint32_t e)
         if (!is_at_rest(t, e))
             return false;
         t->held = held;
+        uintptr_t pointer = os_held_thread_pointer(held);
         if (t->found)
-            t->self = os_held_thread_pointer(held);
+            t->self = pointer;
+        else if (t->self != pointer)
+            thread_become_found(t, pointer);
     }
     return true;
 }

@@ -6,6 +6,7 @@
 
 /* Whether threads may be held by a tracer: it is an option. Before the first stop. */
 void deaf_enable(bool on);
+bool deaf_enabled(void);
 
 /* Whether the thread has a signal waiting that it did not take, and can be held instead: it gets no other. */
 bool deaf_needs_no_signal(const struct thread *t);

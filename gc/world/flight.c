@@ -80,10 +80,10 @@ struct flight *flight_list(struct flight *f, pthread_t id)
     return old;
 }
 
-struct flight *flight_made(struct flight *f, pthread_t id)
+struct flight *flight_made(struct flight *f, const pthread_t *id)
 {
     lock_acquire(&flight_lock);
-    struct flight *old = list(f, id);
+    struct flight *old = f->listed ? NULL : list(f, *id);
     f->creating = false;
     struct flight *r = give_up(f);
     lock_release(&flight_lock);
@@ -130,7 +130,7 @@ void flight_result(pthread_t id, void *result)
 {
     lock_acquire(&flight_lock);
     struct flight *f = find(id);
-    if (f && f->running)
+    if (f && !f->taken) /* it may have ended already: a destructor may end the thread again */
         f->held = result;
     lock_release(&flight_lock);
 }

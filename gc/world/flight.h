@@ -36,8 +36,9 @@ enum flight_outcome { FLIGHT_AS_IT_WAS, FLIGHT_JOINED, FLIGHT_DETACHED };
  * earlier. */
 struct flight *flight_list(struct flight *f, pthread_t id);
 
-/* The call that makes the thread is about to return; the thread will write no more. */
-struct flight *flight_made(struct flight *f, pthread_t id);
+/* The call that makes the thread is about to return: *id is read if the record is not listed yet, since the thread may
+ * have freed it then. The thread will write no more. */
+struct flight *flight_made(struct flight *f, const pthread_t *id);
 struct flight *flight_ended(struct flight *f);
 
 /* Around a call that joins or detaches: the thread's record or NULL, kept until flight_leave. */

@@ -92,11 +92,12 @@ static void grope(struct thread *t)
     t->other_hi = UINTPTR_MAX;
 }
 
-/* The whole of a known stack may be in use below SP, where an alternate stack lies within it. */
+/* The whole of a known stack may be in use below SP, where an alternate stack lies within it. The main thread's bounds
+ * may have holes, see rootjobs.c. */
 static void bound_known(struct thread *t)
 {
     if (holds(own_stack(t), t->other_lo))
-        t->other_hi = t->stack_hi;
+        t->other_hi = t->main ? readable_end(t->other_lo, t->stack_hi) : t->stack_hi;
     else
         t->other_hi = readable_end(t->other_lo, t->other_hi);
 }

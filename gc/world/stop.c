@@ -35,7 +35,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000 };
+enum { SPINS = 200, LOOKS = 2000, POLL_NS = 20 * 1000, QUEUE_NS = 1000 * 1000 };
 
 /* Naps of the stopper, doubled each time. After DEAF_NAP_NS, some 2 ms in all, it looks for those who will not hear it. */
 enum { LEAST_NAP_NS = 50 * 1000, DEAF_NAP_NS = 1000 * 1000, NAP_NS = 20 * 1000 * 1000 };
@@ -85,17 +85,26 @@ static bool nothing_to_answer(const struct thread *t)
     return !(e & 1) || atomic_load_explicit(&t->stopped_epoch, memory_order_relaxed) == e;
 }
 
-static void answer_signal(struct thread *t, const void *context)
+/* The record may be of a thread that ended unseen, by an exit of its own or in its last destructors, and whose id is this
+ * one's now: then the thread pointer is not that thread's. */
+static void note_pointer(struct thread *t, uintptr_t pointer)
+{
+    if (t->found)
+        t->self = pointer;
+    else if (t->self != pointer)
+        thread_become_found(t, pointer);
+}
+
+static void answer_signal(struct thread *t, uintptr_t pointer, const void *context)
 {
     atomic_store_explicit(&t->deaf, false, memory_order_relaxed);
     if (nothing_to_answer(t))
         return;
-    if (atomic_load_explicit(&t->mcache.busy, memory_order_relaxed)) {
+    if (t->self == pointer && atomic_load_explicit(&t->mcache.busy, memory_order_relaxed)) {
         atomic_store_explicit(&t->mcache.stop_pending, 1, memory_order_relaxed);
     } else {
         t->context = context;
-        if (t->found)
-            t->self = os_thread_pointer();
+        note_pointer(t, pointer);
         t->blocked = os_context_blocked(context);
         park(t);
         t->context = NULL;
@@ -122,9 +131,13 @@ static void stop_handler(int sig, siginfo_t *si, void *context)
     struct thread *t = (void *)(value & ~(uintptr_t)THREAD_FOUND);
     if (!timer && (si->si_code != SI_QUEUE || si->si_pid != os_pid()))
         return;
-    if (!timer && t && t->tid == os_tid())
-        answer_signal(t, context);
-    if (timer || !(value & THREAD_FOUND))
+    bool bare = value & THREAD_FOUND;
+    if (!timer && t && t->tid == os_tid()) {
+        uintptr_t pointer = os_thread_pointer();
+        bare |= pointer != t->self;
+        answer_signal(t, pointer, context);
+    }
+    if (timer || !bare)
         note_interruption(timer, context);
 }
 
@@ -191,13 +204,22 @@ void safe_leave(struct thread *t)
     }
 }
 
-/* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). */
+/* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). Where
+ * there is a tracer that is long enough after a while: the thread counts as one that does not hear. */
 static enum os_sent request(struct thread *t, uint64_t end)
 {
+    uint64_t patience = deaf_enabled() ? os_now_ns() + QUEUE_NS : end;
     for (;;) {
         enum os_sent sent = os_signal_thread(t->tid, stop_sig, thread_signal_value(t));
-        if (sent != OS_RETRY || os_now_ns() >= end)
+        if (sent != OS_RETRY)
             return sent;
+        uint64_t now = os_now_ns();
+        if (now >= end)
+            return sent;
+        if (now >= patience) {
+            atomic_store_explicit(&t->deaf, true, memory_order_relaxed);
+            return OS_SENT;
+        }
         sched_yield();
     }
 }
@@ -382,11 +404,12 @@ static bool stop_unknown(const struct thread *self, struct stop_result *r, uint3
     }
 }
 
+/* The tracer goes first: it is a child of this process, which a waitpid of the others would find. */
 static void resume(void)
 {
+    deaf_release();
     atomic_fetch_add_explicit(&epoch, 1, memory_order_seq_cst);
     os_futex_wake_all(&epoch);
-    deaf_release();
 }
 
 struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)

@@ -8,6 +8,7 @@
 #include "world/thread.h"
 
 #include "base/check.h"
+#include "base/inside.h"
 #include "heap/fixalloc.h"
 #include "os/os.h"
 #include "os/os_real.h"
@@ -194,12 +195,22 @@ void thread_unregister(void)
     struct thread *t = thread_self();
     if (!t)
         return;
+    inside_enter(); /* a handler may not fill the cache again */
     flush_in_region(t);
     lock_acquire(&world_lock);
     link_out(t);
     mcache_self = &mcache_none;
     record_free(t);
     lock_release(&world_lock);
+    inside_leave();
+}
+
+NO_CANARY void thread_become_found(struct thread *t, uintptr_t pointer)
+{
+    t->found = true;
+    t->main = false;
+    t->self = pointer;
+    t->stack_lo = t->stack_hi = 0;
 }
 
 void thread_forget_dead(struct thread *t)

@@ -22,7 +22,7 @@ struct thread {
     bool main;                      /* the first thread: its stack grows as far as RLIMIT_STACK then says. const */
     bool internal;                  /* a thread of ours: holds no object; const */
     _Atomic uint8_t state;          /* enum thread_state; this thread */
-    bool found;                     /* by a stopper, that made this record of it: see unknown.c. const */
+    bool found;                     /* by a stopper, that made this record of it: see unknown.c. Once it is, for good */
     uintptr_t stack_lo, stack_hi;   /* its own stack; const. Found: the stopper */
     uintptr_t self;                 /* pthread_self() of it, where its thread-local storage is found. const. Found: this
                                         thread as it parks; the stopper clears it if that is no thread's of the C library */
@@ -86,6 +86,10 @@ void thread_forget_found(int tid);
  * and in the way of nothing the thread may do. World lock. */
 struct thread *thread_find(int tid);
 struct thread *thread_list_found(int tid);
+
+/* The record's thread ended unseen, and its id is another's, with this thread pointer, which is being stopped. By that
+ * thread's handler, or by the stopper when a tracer holds it. */
+void thread_become_found(struct thread *t, uintptr_t pointer);
 
 /* Give the spans of every thread's cache back. The world is stopped. */
 void thread_flush_all(void);

@@ -453,6 +453,33 @@ static void *deaf_to_ours(void *unused)
     return unused;
 }
 
+/* Who waits for any child at all finds none, while the world is stopped and after. */
+static void *wait_for_any(void *unused)
+{
+    while (atomic_load(&state) != 2) {
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL | WNOHANG);
+        if (pid > 0 || errno != ECHILD)
+            atomic_store(&result, 1);
+    }
+    return unused;
+}
+
+START_TEST(no_child_of_the_program)
+{
+    pthread_t t, waiting;
+    start(&t, deaf_to_ours, NULL);
+    wait_until(&state, 1);
+    start(&waiting, wait_for_any, NULL);
+    for (int i = 0; i < 200; i++)
+        gc_collect();
+    tell(&state, 2);
+    pthread_join(waiting, NULL);
+    pthread_join(t, NULL);
+    ck_assert_int_eq(result, 0);
+}
+END_TEST
+
 START_TEST(unseen)
 {
     pthread_t t;
@@ -677,6 +704,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, made_by_clone);
     tcase_add_test(tc, of_a_timer);
     tcase_add_test(tc, while_it_allocates);
+    tcase_add_test(tc, no_child_of_the_program);
     tcase_add_test(tc, unseen);
     tcase_add_test(tc, one_signal_waits);
     tcase_add_test(tc, while_another_forks);

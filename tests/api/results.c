@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <time.h>
@@ -457,11 +458,17 @@ END_TEST
 
 static _Atomic bool over;
 
-static void *collect_always(void *unused)
+static _Atomic unsigned steps;
+
+/* One collection beside each step: who collects without a pause keeps new threads from the lock that they need. */
+static void *collect_along(void *unused)
 {
     while (!over) {
+        unsigned seen = steps;
         gc_collect();
         churn(SIZE, 100);
+        while (!over && steps == seen)
+            sched_yield();
     }
     return unused;
 }
@@ -479,14 +486,14 @@ START_TEST(meetings)
     const size_t rounds = fewer(500);
     pthread_t collector;
     uint64_t before = settled_objects();
-    must(pthread_create(&collector, NULL, collect_always, NULL), 0);
+    must(pthread_create(&collector, NULL, collect_along, NULL), 0);
     for (size_t i = 0; i < rounds; i++) {
         pthread_t t[4], detacher;
-        for (size_t k = 0; k < 4; k++)
+        for (size_t k = 0; k < 4; k++, steps++)
             must(pthread_create(&t[k], NULL, small_result, (void *)(i + k)), 0);
         must(pthread_detach(t[0]), 0);
         must(pthread_create(&detacher, NULL, detach_it, &t[1]), 0);
-        for (size_t k = 2; k < 4; k++)
+        for (size_t k = 2; k < 4; k++, steps++)
             check_live(by_join(t[k]), SIZE, i + k);
         by_join(detacher);
     }
@@ -620,6 +627,55 @@ START_TEST(forked_in_a_thread)
         must(pthread_create(&t, NULL, fork_and_return, &status), 0);
         check_live(by_join(t), SIZE, 2);
         ck_assert_int_eq(status, 0);
+    }
+}
+END_TEST
+
+/* ---- a destructor of a key ends the thread once more: its result is the last ---- */
+
+static pthread_key_t ending;
+
+static NOINLINE void end_again(void *number) { pthread_exit(make_filled(SIZE, (size_t)number)); }
+
+static void *end_with_destructor(void *index)
+{
+    pthread_setspecific(ending, (char *)index + 1);
+    note_self(index);
+    return NULL;
+}
+
+START_TEST(given_by_a_destructor)
+{
+    setup();
+    must(pthread_key_create(&ending, end_again), 0);
+    for (size_t i = 0; i < N; i++)
+        must(pthread_create(&threads[i], NULL, end_with_destructor, (void *)i), 0);
+    await_ends();
+    collect_around();
+    for (size_t i = 0; i < N; i++) {
+        void *p;
+        must(pthread_join(threads[i], &p), 0);
+        check_live(p, SIZE, i + 1);
+    }
+}
+END_TEST
+
+/* ---- the id's memory is the thread's to free once it runs ---- */
+
+static void *unmap_id(void *page)
+{
+    pthread_detach(pthread_self());
+    munmap(page, (size_t)sysconf(_SC_PAGESIZE));
+    return NULL;
+}
+
+START_TEST(id_that_the_thread_unmaps)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < 1000; i++) {
+        pthread_t *id = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (id == MAP_FAILED || pthread_create(id, NULL, unmap_id, launder(id)) != 0)
+            ck_abort_msg("thread %d cannot be made", i);
     }
 }
 END_TEST
@@ -758,6 +814,8 @@ END_TEST
 
 static void tests(TCase *tc)
 {
+    tcase_add_test(tc, id_that_the_thread_unmaps);
+    tcase_add_test(tc, given_by_a_destructor);
     tcase_add_loop_test(tc, held, 0, ENDS * TAKES);
     tcase_add_loop_test(tc, let_go, 0, ENDS * DROPS);
     tcase_add_test(tc, many_let_go);

@@ -5,6 +5,7 @@
 #include "cloned.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <sys/mount.h>
@@ -437,6 +438,68 @@ START_TEST(collected_by_the_youngest)
 }
 END_TEST
 
+/* ---- a thread ended without a word, its stack is gone, and its id is another's ---- */
+
+static int id_of_the_dead, id_of_the_new;
+
+static int hold_and_tell_id(void *way)
+{
+    id_of_the_new = (int)raw(SYS_gettid, 0, 0, 0, 0);
+    return hold(way);
+}
+
+static void *end_unseen(void *unused)
+{
+    make_filled(SIZE, 1);
+    id_of_the_dead = (int)raw(SYS_gettid, 0, 0, 0, 0);
+    raw(SYS_exit, 0, 0, 0, 0);
+    return unused;
+}
+
+/* The kernel gives this id to the next thread, if it lets us say so. */
+static bool choose_id(int id)
+{
+    char text[20];
+    int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY);
+    int n = snprintf(text, sizeof text, "%d", id - 1);
+    bool ok = fd >= 0 && write(fd, text, (size_t)n) == n;
+    close(fd);
+    return ok;
+}
+
+static void start_unseen(void)
+{
+    pthread_t t;
+    pthread_attr_t large; /* larger than the C library keeps for the next thread */
+    pthread_attr_init(&large);
+    pthread_attr_setstacksize(&large, 64 << 20);
+    ck_assert_int_eq(pthread_create(&t, &large, end_unseen, NULL), 0);
+    pthread_attr_destroy(&large);
+    pthread_join(t, NULL);
+}
+
+START_TEST(with_the_id_of_a_dead_one)
+{
+    gc_set_warn_handler(note_warning);
+    for (int tries = 0; tries < 20; tries++) { /* another process may get it */
+        struct cloned c = {0};
+        start_unseen();
+        if (!choose_id(id_of_the_dead))
+            return;
+        atomic_store(&state, 0);
+        build_hidden();
+        start_cloned(&c, hold_and_tell_id, (void *)(intptr_t)(_i ? SLEEPING : SPINNING), 0, NULL);
+        check_while_held();
+        join_cloned(&c);
+        munmap(c.stack, CLONED_STACK);
+        if (id_of_the_new == id_of_the_dead)
+            break;
+    }
+    check_freed();
+    ck_assert_int_eq(warnings, 0);
+}
+END_TEST
+
 /* ---- the main thread ends first: it stays in the list of tasks, and never answers ---- */
 
 static NOINLINE void *held_after_all(void)
@@ -612,6 +675,7 @@ static void tests(TCase *tc)
 #if defined __x86_64__
     tcase_add_test(tc, in_registers);
 #endif
+    tcase_add_loop_test(tc, with_the_id_of_a_dead_one, 0, 2);
     tcase_add_test(tc, beside_a_hidden_guard);
     tcase_add_test(tc, on_an_alternate_stack);
 #if defined __x86_64__

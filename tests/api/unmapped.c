@@ -263,6 +263,18 @@ START_TEST(the_librarys_own)
 }
 END_TEST
 
+/* All there is. What the kernel shows of its own, [vvar], looks readable and is not. */
+START_TEST(everything)
+{
+    if (sanitizer_is("address"))
+        return; /* its shadow is terabytes */
+    start();
+    ck_assert_int_eq(gc_add_roots(NULL, (void *)(UINTPTR_MAX & ~(uintptr_t)7)), 0);
+    settle();
+    ck_assert_uint_eq(warnings, 1);
+}
+END_TEST
+
 /* One line on standard error where there is no handler. */
 static void unmap_and_collect(void *unused)
 {
@@ -300,6 +312,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, comes_back);
     tcase_add_test(tc, huge_hole);
     tcase_add_test(tc, the_librarys_own);
+    tcase_add_test(tc, everything);
     tcase_add_test(tc, one_line);
 }
 CHECK_MAIN("api/unmapped", tests)

@@ -30,15 +30,13 @@ for cxx in $found; do
 done
 
 [ -f "$top_builddir/libspangc.a" ] || exit 0
-wraps=$(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc")
+# What pkg-config --static gives, in its order.
+private="$(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc") $(pkg-config --static --libs libunwind)"
 for cxx in $found; do
     echo 'int main() { try { throw 1; } catch (int) { return 0; } }' >"$tmp/empty.cc"
-    # libunwind's archive has _Unwind_Resume too; libgcc's must be met first.
-    unwind="-lgcc_eh $(pkg-config --static --libs libunwind)"
-    # shellcheck disable=SC2086
-    "$cxx" -static "$tmp/empty.cc" -o "$tmp/empty" $unwind || continue
+    "$cxx" -static "$tmp/empty.cc" -o "$tmp/empty" || continue
     # shellcheck disable=SC2086
     run "$cxx" -static -std=c++17 -O2 -I"$top_srcdir/include" "$here/exceptions.cc" -o "$tmp/static" \
-        -lgcc_eh "$top_builddir/libspangc.a" $unwind $wraps
+        "$top_builddir/libspangc.a" $private
     run "$tmp/static"
 done

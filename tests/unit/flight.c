@@ -26,14 +26,16 @@ static struct flight *peek(pthread_t id)
     return f;
 }
 
+static struct flight *made(struct flight *f, pthread_t id) { return flight_made(f, &id); }
+
 /* .found: listed by whoever comes first. */
 START_TEST(found)
 {
     setup();
     ck_assert_ptr_null(flight_enter(id_of(1)));
     ck_assert_ptr_null(flight_list(&a, id_of(1)));
-    ck_assert_ptr_null(flight_made(&a, id_of(99))); /* too late to say another id */
-    ck_assert_ptr_null(flight_made(&b, id_of(2)));
+    ck_assert_ptr_null(flight_made(&a, NULL)); /* it is listed, and the thread may have freed its id */
+    ck_assert_ptr_null(made(&b, id_of(2)));
     ck_assert_ptr_null(flight_list(&b, id_of(99)));
     ck_assert_ptr_eq(peek(id_of(1)), &a);
     ck_assert_ptr_eq(peek(id_of(2)), &b);
@@ -48,7 +50,7 @@ START_TEST(many)
     static struct flight f[MANY];
     for (uintptr_t i = 0; i < MANY; i++) {
         make(&f[i]);
-        ck_assert_ptr_null(flight_made(&f[i], id_of(i + 1)));
+        ck_assert_ptr_null(made(&f[i], id_of(i + 1)));
         ck_assert_ptr_null(flight_ended(&f[i]));
     }
     for (uintptr_t i = 0; i < MANY; i++) {
@@ -66,7 +68,7 @@ static struct flight *happen(struct flight *f, enum event e, pthread_t id)
 {
     switch (e) {
     case MADE:
-        return flight_made(f, id);
+        return made(f, id);
     case ENDED:
         return flight_ended(f);
     case LEFT:
@@ -101,7 +103,7 @@ static void start(struct flight *f, pthread_t id)
 {
     make(f);
     ck_assert_ptr_null(flight_list(f, id));
-    ck_assert_ptr_null(flight_made(f, id));
+    ck_assert_ptr_null(made(f, id));
 }
 
 START_TEST(outcomes)
@@ -134,9 +136,9 @@ START_TEST(newest)
     ck_assert_ptr_eq(peek(id_of(1)), &b);
     ck_assert_ptr_eq(flight_leave(joiner, FLIGHT_JOINED), &a);
     ck_assert_ptr_eq(peek(id_of(1)), &b);
-    ck_assert_ptr_null(flight_made(&b, id_of(1)));
+    ck_assert_ptr_null(made(&b, id_of(1)));
     make(&c); /* b was joined behind our back; its maker is told when the new one is made */
-    struct flight *given = flight_made(&c, id_of(1));
+    struct flight *given = made(&c, id_of(1));
     ck_assert_ptr_eq(given, &b);
     ck_assert_ptr_null(given->next);
     ck_assert_ptr_eq(peek(id_of(1)), &c);
@@ -151,8 +153,11 @@ START_TEST(results)
     flight_result(id_of(2), &other);
     ck_assert_ptr_eq(a.held, &object);
     ck_assert_ptr_null(flight_ended(&a));
-    flight_result(id_of(1), &other); /* not its own any longer */
-    ck_assert_ptr_eq(a.held, &object);
+    flight_result(id_of(1), &other); /* a destructor ended it once more */
+    ck_assert_ptr_eq(a.held, &other);
+    a.taken = true;
+    flight_result(id_of(1), &object); /* another thread's, that has its id */
+    ck_assert_ptr_eq(a.held, &other);
 }
 END_TEST
 
