@@ -110,8 +110,8 @@ static void in_child(void)
     world_unlock();
     cycle_fork_child();
     api_free_flights(others);
-    os_restore_signals(&old);
     os_stdio_reset();
+    os_restore_signals(&old);
 }
 
 void fork_init(void) { pthread_atfork(prepare, in_parent, in_child); }

@@ -2,10 +2,15 @@
  * library's; each lost an object, crashed or hung once. Holds rootjobs.all, rootjobs.given, fork.stdio, stop.all. */
 #include "../api/helpers.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 
 enum { SIZE = 1000, PAGE = 4096, PAGES = 3, HELD = 20, STACK = 256 * 1024 };
@@ -159,6 +164,47 @@ START_TEST(grown_since_the_start)
 }
 END_TEST
 
+/* ---- a sandbox that does not let mincore through: what is on a stack is found all the same */
+
+static bool deny(unsigned call)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static void hold_without_mincore(void)
+{
+    struct sigaction sa = {.sa_handler = collect_here, .sa_flags = SA_ONSTACK};
+    stack_t ss = {.ss_sp = alternate, .ss_size = sizeof alternate};
+    void *volatile held[HELD];
+    for (size_t i = 0; i < HELD; i++) {
+        held[i] = make_filled(SIZE, i);
+        make_filled(SIZE, i);
+    }
+    if (!deny(SYS_mincore) || sigaction(SIGUSR1, &sa, NULL) != 0)
+        return;
+    collect_here(0);
+    if (sigaltstack(&ss, NULL) == 0)
+        raise(SIGUSR1);
+    for (size_t i = 0; i < HELD; i++)
+        check_live(held[i], SIZE, i);
+}
+
+START_TEST(without_mincore)
+{
+    struct outcome o;
+    run_scene("mincore", NULL, &o);
+    must_exit_0(&o);
+    ck_assert_str_eq(o.text, "");
+}
+END_TEST
+
 /* ---- a stream that allocates as it is written, under stdio's lock of all streams, and forks beside it */
 
 static _Atomic bool enough;
@@ -214,14 +260,17 @@ static void tests(TCase *tc)
     tcase_add_test(tc, in_a_stack);
     tcase_add_test(tc, on_a_foreign_stack);
     tcase_add_test(tc, grown_since_the_start);
+    tcase_add_test(tc, without_mincore);
     tcase_add_test(tc, fork_beside_stdio);
 }
 
 int main(int argc, char **argv)
 {
-    (void)argv;
     if (argc == 1)
         return check_main("fault/guards", tests);
-    grow_main_stack();
+    if (strcmp(argv[1], "grown") == 0)
+        grow_main_stack();
+    else
+        hold_without_mincore();
     return EXIT_SUCCESS;
 }
