@@ -107,6 +107,15 @@ static inline double bench_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* xorshift64: the same numbers for every allocator; *x is not 0. */
+static inline uint64_t bench_random(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
 /* The argument argv[i] as a number in [lo, hi], or otherwise when there is none. */
 static inline long bench_arg(int argc, char **argv, int i, long otherwise, long lo, long hi)
 {

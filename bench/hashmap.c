@@ -18,14 +18,7 @@ static struct entry **buckets;
 static uint64_t mask; /* buckets less one */
 
 static uint64_t random_state = UINT64_C(88172645463325252);
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
+static uint64_t next_random(void) { return bench_random(&random_state); }
 
 static char *new_text(const char *prefix, uint64_t n)
 {

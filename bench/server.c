@@ -18,14 +18,6 @@ struct worker {
 static long operations, slots;
 static pthread_barrier_t start;
 
-static uint64_t next_random(uint64_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x;
-}
-
 /* A block knows its size, negated so that it is no address. */
 static void *new_block(uint64_t r)
 {
@@ -50,10 +42,10 @@ static void *serve(void *arg)
     struct worker *w = arg;
 
     for (long i = 0; i < slots; i++)
-        w->slots[i] = new_block(next_random(&w->random));
+        w->slots[i] = new_block(bench_random(&w->random));
     pthread_barrier_wait(&start);
     for (long i = 0; i < operations; i++) {
-        uint64_t r = next_random(&w->random);
+        uint64_t r = bench_random(&w->random);
         void **slot = &w->slots[(r >> 32) % (uint64_t)slots];
         w->wrong += drop_block(*slot);
         *slot = new_block(r & 0xffffffff);

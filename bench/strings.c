@@ -15,14 +15,7 @@ struct buffer {
 };
 
 static uint64_t random_state = UINT64_C(88172645463325252);
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
+static uint64_t next_random(void) { return bench_random(&random_state); }
 
 static char *new_word(size_t *length)
 {
