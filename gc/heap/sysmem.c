@@ -10,6 +10,8 @@
 #include "base/check.h"
 #include "os/os_mem.h"
 
+#include <string.h>
+
 static _Atomic uint64_t bytes[SYS_KINDS];
 static _Atomic bool frozen;
 
@@ -47,6 +49,20 @@ void sysmem_retire(void *p, size_t n, enum sys_kind kind)
     struct retired *r = p;
     *r = (struct retired){retired, n, kind};
     retired = r;
+}
+
+void *sysmem_grow(void *at, size_t *size, size_t need, enum sys_kind kind)
+{
+    if (need <= *size)
+        return at;
+    size_t more = *size ? *size * 2 : round_up(need, os_page_size());
+    void *to = sysmem_alloc(more, kind);
+    if (to && *size) {
+        memcpy(to, at, *size);
+        sysmem_retire(at, *size, kind);
+    }
+    *size = to ? more : *size;
+    return to;
 }
 
 void sysmem_free_retired(void)

@@ -17,6 +17,10 @@ void sysmem_free(void *p, size_t n, enum sys_kind kind);
 void sysmem_retire(void *p, size_t n, enum sys_kind kind);
 void sysmem_free_retired(void);
 
+/* For such a table of *bytes at `at`, NULL at first: where it has room for `need`, which is at most twice as much; NULL
+ * when there is none, and it stays as it was. */
+void *sysmem_grow(void *at, size_t *bytes, size_t need, enum sys_kind kind);
+
 /* Make reserved memory usable. */
 bool sysmem_map(void *p, size_t n, enum sys_kind kind);
 

@@ -37,29 +37,14 @@ void rootcheck_begin(void)
     maps.spent = 0;
 }
 
-static bool make_room(void)
-{
-    if ((maps.n + 1) * sizeof *maps.at <= maps.bytes)
-        return true;
-    size_t bytes = maps.bytes ? maps.bytes * 2 : os_page_size() * 2;
-    struct os_mapping *more = sysmem_alloc(bytes, SYS_GC);
-    if (!more)
-        return false;
-    for (size_t i = 0; i < maps.n; i++)
-        more[i] = maps.at[i];
-    if (maps.bytes)
-        sysmem_retire(maps.at, maps.bytes, SYS_GC);
-    maps.at = more;
-    maps.bytes = bytes;
-    return true;
-}
-
 static bool note(const struct os_mapping *m, void *unused)
 {
+    struct os_mapping *at = sysmem_grow(maps.at, &maps.bytes, (maps.n + 1) * sizeof *m, SYS_GC);
     (void)unused;
-    if (!make_room())
+    if (!at)
         return false;
-    maps.at[maps.n++] = *m;
+    maps.at = at;
+    at[maps.n++] = *m;
     return true;
 }
 

@@ -18,8 +18,6 @@
 #include "world/thread.h"
 #include "world/thrown.h"
 
-#include <string.h>
-
 enum { ROOT_PIECE = 128 * 1024 }; /* bytes */
 
 static struct {
@@ -32,29 +30,14 @@ static struct {
     struct os_range ours;       /* frames of the collecting thread below its boundary */
 } jobs;
 
-static bool make_room(void)
-{
-    if ((jobs.n + 1) * sizeof *jobs.at <= jobs.bytes)
-        return true;
-    size_t bytes = jobs.bytes ? jobs.bytes * 2 : os_page_size();
-    struct root_job *more = sysmem_alloc(bytes, SYS_GC);
-    if (!more)
-        return false;
-    if (jobs.bytes) {
-        memcpy(more, jobs.at, jobs.n * sizeof *jobs.at);
-        sysmem_retire(jobs.at, jobs.bytes, SYS_GC);
-    }
-    jobs.at = more;
-    jobs.bytes = bytes;
-    return true;
-}
-
 static void add(struct root_job job)
 {
-    if (make_room())
-        jobs.at[jobs.n++] = job;
-    else
-        jobs.failed = true;
+    struct root_job *at = sysmem_grow(jobs.at, &jobs.bytes, (jobs.n + 1) * sizeof job, SYS_GC);
+    jobs.failed |= !at;
+    if (!at)
+        return;
+    jobs.at = at;
+    at[jobs.n++] = job;
 }
 
 /* In pieces, so that several markers share a large one. Words are aligned, so no word lies across two pieces. */

@@ -92,7 +92,7 @@ struct os_range os_own_altstack(void);
 /* Of the pages [p, p + n) sets resident[i] = 1 for those in memory; false where they are not all mapped. */
 bool os_resident(uintptr_t p, size_t n, unsigned char *resident);
 
-/* The same for pages that have contents: in memory, or swapped out. */
+/* The same for pages that may have contents: in memory, or swapped out. A guard page may count as one. */
 bool os_in_use(uintptr_t p, size_t n, unsigned char *used);
 
 /* ---- what memory can be read (os_readable_linux.c) ---- */

@@ -170,7 +170,8 @@ struct os_range os_own_altstack(void)
 static bool all_readable(uintptr_t p, size_t n, unsigned char *resident)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    for (size_t at = 0; at < n; at += page)
+    bool all = os_try_read(p, p + n) == OS_READS;
+    for (size_t at = 0; !all && at < n; at += page)
         if (!os_readable(p + at))
             return false;
     memset(resident, 1, n / page);
@@ -193,8 +194,6 @@ static bool swapping(void)
     return sysinfo(&si) != 0 || si.totalswap > 0;
 }
 
-enum { NOT_USED, RESIDENT, ELSEWHERE };
-
 /* Bits 63 and 62 of an entry: present, swapped. The latter is set for a guard (MADV_GUARD_INSTALL), too. */
 static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
 {
@@ -210,7 +209,7 @@ static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
     bool ok = os_syscall(SYS_pread64, fd, (long)entries, want, (long)(p / page * sizeof *entries), 0, 0) == want;
     os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
     for (size_t i = 0; ok && i < n; i++)
-        used[i] = entries[i] >> 63 ? RESIDENT : entries[i] >> 62 ? ELSEWHERE : NOT_USED;
+        used[i] = entries[i] >> 62 != 0;
     return ok;
 }
 
@@ -219,13 +218,8 @@ bool os_in_use(uintptr_t p, size_t n, unsigned char *used)
 {
     if (!os_resident(p, n, used))
         return false;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = n / page;
-    if (!memchr(used, NOT_USED, pages) || !swapping())
-        return true;
-    if (!read_pagemap(p, pages, used))
-        for (size_t i = 0; i < pages; i++)
-            used[i] = used[i] ? RESIDENT : ELSEWHERE;
-    for (size_t i = 0; i < pages; i++)
-        used[i] = used[i] == RESIDENT || (used[i] == ELSEWHERE && os_readable(p + i * page));
+    size_t pages = n / (size_t)sysconf(_SC_PAGESIZE);
+    if (memchr(used, false, pages) && swapping() && !read_pagemap(p, pages, used))
+        memset(used, true, pages);
     return true;
 }

@@ -145,8 +145,10 @@ void os_each_specific(uintptr_t self, void (*fn)(struct os_range r, void *arg), 
 static void look_for_value(struct os_range r, void *any)
 {
     size_t element = layout.level2->bits / 8;
+    uintptr_t all = 0;
     for (uintptr_t at = r.lo + layout.key_data->offset; at < r.hi; at += element)
-        *(bool *)any |= load(at) != 0;
+        all |= load(at);
+    *(bool *)any |= all != 0;
 }
 
 bool os_any_specific(uintptr_t self)

@@ -56,6 +56,30 @@ START_TEST(retired)
 }
 END_TEST
 
+/* .retired: the table that was outgrown can be read until then, and where there is no room it stays as it was. */
+START_TEST(grown)
+{
+    size_t bytes = 0;
+    char *p = sysmem_grow(NULL, &bytes, 1, SYS_GC);
+    ck_assert_uint_eq(bytes, PAGE);
+    ck_assert_ptr_eq(sysmem_grow(p, &bytes, PAGE, SYS_GC), p);
+    p[0] = 1;
+    p[PAGE - 1] = 2;
+    os_fail(1, false);
+    ck_assert_ptr_null(sysmem_grow(p, &bytes, PAGE + 1, SYS_GC));
+    ck_assert_uint_eq(bytes, PAGE);
+    char *q = sysmem_grow(p, &bytes, PAGE + 1, SYS_GC);
+    ck_assert_ptr_ne(q, p);
+    ck_assert_uint_eq(bytes, 2 * PAGE);
+    ck_assert(q[0] == 1 && q[PAGE - 1] == 2 && q[PAGE] == 0);
+    ck_assert_uint_eq(os_null.calls[OS_NULL_FREE], 0);
+    check_sum();
+    sysmem_free_retired();
+    ck_assert_uint_eq(os_null.calls[OS_NULL_FREE], 1);
+    ck_assert_uint_eq(sysmem_bytes(SYS_GC), 2 * PAGE);
+}
+END_TEST
+
 START_TEST(map)
 {
     char *p = os_reserve(0, 16 * PAGE, false);
@@ -120,6 +144,7 @@ static void tests(TCase *tc)
 {
     tcase_add_test(tc, alloc_and_free);
     tcase_add_test(tc, retired);
+    tcase_add_test(tc, grown);
     tcase_add_test(tc, map);
     tcase_add_test(tc, move);
     tcase_add_test(tc, failure_is_not_counted);
