@@ -50,10 +50,6 @@ bool api_find(struct thread *t, const void *p, struct object *o);
 /* Report a pointer that `call` cannot take, with what it points into, and abort. */
 _Noreturn void api_bad_pointer(const char *call, const void *p);
 
-/* Free records of threads in flight, linked by next. Not in a region. */
-struct flight;
-void api_free_flights(struct flight *f);
-
 /* Give the pages of stacks that wait in the pool back to the system. Not in a region. */
 void api_stacks_release(void);
 

@@ -106,10 +106,9 @@ static void in_child(void)
     events_fork_child();
     sweeper_fork_child();
     markers_fork_child();
-    struct flight *others = flight_fork_child(pthread_self());
+    flight_fork_child(pthread_self());
     world_unlock();
     cycle_fork_child();
-    api_free_flights(others);
     os_stdio_reset();
     os_restore_signals(&old);
 }

@@ -1,5 +1,5 @@
 /* wrap_threads.c - the C library's functions that make, end, join and detach threads; gc/wrapped lists them.
- * Owns:   the records of threads in flight, as uncollectable objects.
+ * Owns:   nothing.
  * Locks:  WORLD, as a thread is made known; FLIGHT, in a region.
  * Keeps:  .argument  the argument of a thread that has not started is held by its record
  *         .result    so is the result of one that ended, until a join or detach of it has succeeded
@@ -51,33 +51,31 @@ static void restore_cancel(int type)
         result_;                                                                                                       \
     })
 
-void api_free_flights(struct flight *f)
-{
-    while (f) {
-        struct flight *next = f->next;
-        gc_free(f);
-        f = next;
-    }
-}
+#define IN_REGION_DO(call) ((void)IN_REGION(((call), 0)))
 
 /* ---- beginning ---- */
 
-/* Made by the parent, so that what can fail fails in its call. */
-static struct flight *prepare(void *arg, bool joinable)
+static struct flight *new_flight(void *arg, bool joinable)
 {
-    struct flight *f = gc_malloc_uncollectable(sizeof *f);
-    struct thread *t = f ? IN_REGION(thread_record_new()) : NULL;
+    struct flight *f = flight_new(arg, joinable);
+    struct thread *t = f ? thread_record_new() : NULL;
     if (t)
-        *f = (struct flight){.held = arg, .thread = t, .creating = joinable, .running = joinable};
-    else
-        gc_free(f);
+        f->thread = t;
+    else if (f)
+        flight_drop(f);
     return t ? f : NULL;
+}
+
+/* Made by the parent, so that what can fail fails in its call. */
+static struct flight *prepare(const char *call, void *arg, bool joinable)
+{
+    return api_thread_for(call) ? IN_REGION(new_flight(arg, joinable)) : NULL;
 }
 
 static void undo(struct flight *f)
 {
     thread_record_drop(f->thread);
-    gc_free(f);
+    IN_REGION_DO(flight_drop(f));
 }
 
 /* The new thread: known before it runs a line of the program, and open to the stop signal whatever mask it inherits. */
@@ -89,13 +87,13 @@ static void begin(struct thread *t)
     t->stays = true;
 }
 
-static void ended(void *f) { api_free_flights(IN_REGION(flight_ended(f))); }
+static void ended(void *f) { IN_REGION_DO(flight_ended(f)); }
 
 /* Returning, pthread_exit and being cancelled all come by the cleanup. */
 static void *run_joinable(struct flight *f)
 {
     void *arg = f->held, *result;
-    api_free_flights(IN_REGION(flight_list(f, pthread_self())));
+    IN_REGION_DO(flight_list(f, pthread_self()));
     f->held = NULL;
     pthread_cleanup_push(ended, f);
     result = f->fn(arg);
@@ -112,7 +110,7 @@ static void *run_thread(void *flight)
     if (f->running)
         return run_joinable(f);
     struct flight copy = *f;
-    gc_free(f);
+    IN_REGION_DO(flight_drop(f));
     void *result = copy.fn(copy.held);
     defer_cancel();
     return result;
@@ -122,7 +120,7 @@ static int run_c11(void *flight)
 {
     struct flight f = *(struct flight *)flight;
     begin(f.thread);
-    gc_free(flight);
+    IN_REGION_DO(flight_drop(flight));
     int result = f.c11(f.held);
     defer_cancel();
     return result;
@@ -143,7 +141,7 @@ static int create(struct flight *f, pthread_t *id, const pthread_attr_t *attr)
     if (e != 0)
         undo(f);
     else if (joinable)
-        api_free_flights(IN_REGION(flight_made(f, id)));
+        IN_REGION_DO(flight_made(f, id));
     return e;
 }
 
@@ -153,7 +151,7 @@ int OS_WRAPPED(pthread_create)(pthread_t *restrict id, const pthread_attr_t *res
     if (os_tsan_starts(fn))
         return os_real_pthread_create(id, attr, fn, arg);
     int type = defer_cancel(), e = EAGAIN;
-    struct flight *f = prepare(arg, is_joinable(attr));
+    struct flight *f = prepare("pthread_create", arg, is_joinable(attr));
     if (f) {
         f->fn = fn;
         e = create(f, id, attr);
@@ -165,7 +163,7 @@ int OS_WRAPPED(pthread_create)(pthread_t *restrict id, const pthread_attr_t *res
 int OS_WRAPPED(thrd_create)(thrd_t *id, thrd_start_t fn, void *arg)
 {
     int type = defer_cancel(), e = thrd_nomem;
-    struct flight *f = prepare(arg, false);
+    struct flight *f = prepare("thrd_create", arg, false);
     if (f) {
         f->c11 = fn;
         e = os_real_thrd_create(id, run_c11, f);
@@ -201,10 +199,7 @@ struct call {
     const struct timespec *until;
 };
 
-static void leave(struct flight *f, enum flight_outcome outcome)
-{
-    api_free_flights(IN_REGION(flight_leave(f, outcome)));
-}
+static void leave(struct flight *f, enum flight_outcome outcome) { IN_REGION_DO(flight_leave(f, outcome)); }
 
 static void leave_cancelled(void *f) { leave(f, FLIGHT_AS_IT_WAS); }
 

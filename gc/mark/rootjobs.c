@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "os/os_mem.h"
 #include "world/boundary.h"
+#include "world/flight.h"
 #include "world/roots.h"
 #include "world/stacks.h"
 #include "world/thread.h"
@@ -97,6 +98,13 @@ static void add_thrown(uintptr_t lo, uintptr_t hi, void *unused)
 {
     (void)unused;
     add_range((struct root_job){.kind = ROOT_THROWN, .lo = lo, .hi = hi});
+}
+
+/* Of a thread that does not hold it itself. */
+static void add_in_flight(void *held)
+{
+    if (held)
+        add((struct root_job){.kind = ROOT_FLIGHT, .lo = (uintptr_t)held});
 }
 
 static void add_pinned(struct mspan *s, void *unused)
@@ -373,6 +381,7 @@ bool rootjobs_build(bool stacks)
     os_each_segment(add_segment, NULL);
     add_registered();
     thrown_each(add_thrown, NULL);
+    flight_each(add_in_flight);
     mcentral_each_pinned(add_pinned, NULL);
     add_tls_of_all();
     if (jobs.stacks)
@@ -398,7 +407,8 @@ const char *root_kind_name(enum root_kind kind)
                                         "uncollectable object",
                                         "range from a root callback",
                                         "pointer from a root callback",
-                                        "exception"};
+                                        "exception",
+                                        "argument or result of a thread"};
     return names[kind];
 }
 
@@ -413,7 +423,7 @@ void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, v
 
 struct os_range rootjobs_words(const struct root_job *job)
 {
-    if (job->kind == ROOT_POINTER)
+    if (job->kind == ROOT_POINTER || job->kind == ROOT_FLIGHT)
         return (struct os_range){(uintptr_t)&job->lo, (uintptr_t)(&job->lo + 1)};
     return (struct os_range){job->lo, job->hi};
 }

@@ -14,7 +14,8 @@ enum root_kind {
     ROOT_PINNED,   /* uncollectable objects of one span */
     ROOT_REPORTED, /* a range from a root callback */
     ROOT_POINTER,  /* a pointer from a root callback: lo itself is the word to read */
-    ROOT_THROWN    /* a C++ exception's object */
+    ROOT_THROWN,   /* a C++ exception's object */
+    ROOT_FLIGHT    /* lo itself is the argument or the result of a thread */
 };
 
 struct root_job {
