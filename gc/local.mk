@@ -50,6 +50,8 @@ GC_SOURCES = \
 	%D%/heap/mspan.h \
 	%D%/heap/pageheap.c \
 	%D%/heap/pageheap.h \
+	%D%/heap/pagemark.c \
+	%D%/heap/pagemark.h \
 	%D%/heap/pagerun.c \
 	%D%/heap/pagerun.h \
 	%D%/heap/persistentalloc.c \

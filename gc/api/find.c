@@ -1,7 +1,7 @@
 /* find.c - what a pointer from the program refers to, and saying so when it is the wrong thing.
  * Owns:   nothing. Locks: those that sweeping a span takes.
  * Keeps:  .truth  alloc_bits are read of a swept span only: before the sweep they still show dead objects, and during
- *                 it they are exchanged
+ *                 it they change
  * Below:  arena, mcentral, mcache.   Above: free.c, realloc.c, ask.c. */
 #include "api/api.h"
 

@@ -15,6 +15,7 @@
 #include "cycle/sweeper.h"
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
+#include "heap/pagemark.h"
 #include "heap/pinned.h"
 #include "heap/sysmem.h"
 #include "mark/checkmark.h"
@@ -97,6 +98,7 @@ static void check_span(struct mspan *s, void *unused)
     if (mspan_state_of(s) == MSPAN_INUSE) {
         mspan_check(s);
         CHECK_ALWAYS(mspan_is_swept(s), "cycle.swept");
+        pagemark_check(s);
         CHECK_ALWAYS(bits_count(s->gcmark_bits, mspan_words(s)) == 0, "mspan.marked");
     }
 }
@@ -124,6 +126,13 @@ static uint32_t running_threads(void)
     return n;
 }
 
+static void begin_mark(struct mspan *s, void *unused)
+{
+    (void)unused;
+    if (mspan_state_of(s) == MSPAN_INUSE)
+        mspan_begin_mark(s);
+}
+
 /* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
 static bool mark_all(bool stacks, struct cycle_report *r)
 {
@@ -134,6 +143,7 @@ static bool mark_all(bool stacks, struct cycle_report *r)
         check_heap();
     if (!rootjobs_build(stacks))
         return false;
+    pageheap_each(begin_mark, NULL);
     mark_roots_and_heap(r);
     if (GC_CHECKS >= 2)
         verify_mark();
@@ -200,7 +210,7 @@ static void forget_marks(struct mspan *s, void *unused)
 {
     (void)unused;
     if (mspan_state_of(s) == MSPAN_INUSE)
-        bits_clear_range(s->gcmark_bits, 0, s->nelems);
+        mspan_forget_marks(s);
 }
 
 /* Mark, look, and leave the heap as it was: every span stays swept. */

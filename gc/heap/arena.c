@@ -11,8 +11,12 @@
 #include "heap/arena.h"
 
 #include "base/check.h"
+#include "heap/pagemark.h"
 #include "heap/sysmem.h"
 #include "os/os_mem.h"
+
+/* Bytes that are backed by small pages, of which a program with a small heap touches few. */
+enum { SMALL_HEAP = 8 << 20 };
 
 static const uintptr_t hint = UINT64_C(0x00c000000000);
 
@@ -23,7 +27,8 @@ struct table {
     char *base;
     size_t mapped, max, step;
 };
-static struct table span_table = {.step = 64 * 1024}, run_table, dirty_table, released_table;
+static struct table span_table = {.step = 64 * 1024}, mark_table = {.step = 64 * 1024};
+static struct table run_table, dirty_table, released_table;
 
 static bool table_reserve(struct table *t, size_t bytes)
 {
@@ -49,9 +54,11 @@ static bool tables_reserve(size_t max)
 {
     size_t pages = max >> PAGE_SHIFT;
     if (!table_reserve(&span_table, pages * sizeof(struct mspan *)) ||
+        !table_reserve(&mark_table, pages * sizeof(struct pagemark)) ||
         !table_reserve(&run_table, pages * sizeof(struct mspan *)) || !table_reserve(&dirty_table, pages / 8) ||
         !table_reserve(&released_table, pages / 8))
         return false;
+    arena.marks = (struct pagemark *)(void *)mark_table.base;
     arena.spans = (struct mspan **)(void *)span_table.base;
     arena.runs = (struct mspan **)(void *)run_table.base;
     arena.dirty = (uint64_t *)(void *)dirty_table.base;
@@ -63,6 +70,7 @@ static bool tables_map(size_t used)
 {
     size_t pages = used >> PAGE_SHIFT;
     return table_map(&span_table, pages * sizeof(struct mspan *)) &&
+           table_map(&mark_table, pages * sizeof(struct pagemark)) &&
            table_map(&run_table, pages * sizeof(struct mspan *)) &&
            table_map(&dirty_table, round_up(pages, WORD_BITS) / 8) &&
            table_map(&released_table, round_up(pages, WORD_BITS) / 8);
@@ -124,6 +132,8 @@ uintptr_t arena_grow(size_t bytes)
     uintptr_t p = arena.base + used;
     if (!sysmem_map((void *)p, bytes, SYS_HEAP))
         return 0;
+    if (used >= SMALL_HEAP)
+        os_prefer_huge_pages((void *)p, bytes);
     atomic_store_explicit(&arena.used, used + bytes, memory_order_release);
     return p;
 }

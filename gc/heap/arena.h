@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 struct mspan;
+struct pagemark;
 
 enum {
     GRANULE = 2 << 20, /* the heap grows by these; scannable and noscan spans never share one */
@@ -21,14 +22,15 @@ enum {
 enum heap_side { SIDE_SCAN, SIDE_NOSCAN, SIDE_EMPTY, SIDE_COUNT };
 
 struct arena {
-    uintptr_t base;       /* start of the range; written once */
-    _Atomic size_t used;  /* bytes from base that are mapped; grows under the page heap's lock */
-    struct mspan **spans; /* by page: the span in use that it belongs to, or NULL. Page heap's lock */
-    struct mspan **runs;  /* by page: the free run that it is an end of; stale elsewhere. Page heap's lock */
-    uint64_t *dirty;      /* by page: may hold bytes that are not zero. Page heap's lock */
-    uint64_t *released;   /* by page: its memory is with the OS. Page heap's lock */
-    size_t reserved;      /* bytes reserved from base */
-    size_t max;           /* bytes the tables can describe */
+    uintptr_t base;         /* start of the range; written once */
+    _Atomic size_t used;    /* bytes from base that are mapped; grows under the page heap's lock */
+    struct mspan **spans;   /* by page: the span in use that it belongs to, or NULL. Page heap's lock */
+    struct pagemark *marks; /* by page: the line that marking reads. See pagemark.h */
+    struct mspan **runs;    /* by page: the free run that it is an end of; stale elsewhere. Page heap's lock */
+    uint64_t *dirty;        /* by page: may hold bytes that are not zero. Page heap's lock */
+    uint64_t *released;     /* by page: its memory is with the OS. Page heap's lock */
+    size_t reserved;        /* bytes reserved from base */
+    size_t max;             /* bytes the tables can describe */
 };
 
 extern struct arena arena;

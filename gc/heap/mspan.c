@@ -1,20 +1,33 @@
 /* mspan.c - a span's bitmaps, from pages to objects and back.
- * Owns:   what a span in use holds: two bitmaps for life, a third when gc_free is used on it.
+ * Owns:   what a span in use holds: two bitmaps for life, a third when gc_free is used on it. Up to 256 slots, the first
+ *         is in its record and the second in the entry of its first page, as marking reads that.
  * Locks:  none of its own; see the fields in mspan.h for who may write.
  * Keeps:  .count   popcount(alloc_bits) == alloc_count while the span is in no mcache       (mspan_check)
  *         .bits    no bit beyond nelems is set in any bitmap                                (mspan_check)
  *         .marked  gcmark_bits are all zero except from the start of marking to the sweep   (sweep.c)
+ *         .preset  and in between they are set for every slot that holds no object          (sweep.c)
  *         .freed   a slot's free bit is set only while its alloc bit is; `freed` is never below the number of bits
  *                  set, also in the eyes of a child forked meanwhile. The bit is the last that mspan_note_free
  *                  touches: once it is set, the owner may fold it and give the span up    (mspan_note_free)
- * Below:  gcbits.   Above: pageheap, mcentral, mcache, sweep, mark. */
+ * Below:  gcbits, pagemark.   Above: pageheap, mcentral, mcache, sweep, mark. */
 #include "heap/mspan.h"
 
 #include "base/check.h"
 #include "heap/gcbits.h"
+#include "heap/pagemark.h"
+
+#include <string.h>
+
+static bool has_own_bits(const struct mspan *s) { return mspan_words(s) <= MSPAN_OWN_WORDS; }
 
 static bool init_bits(struct mspan *s)
 {
+    if (has_own_bits(s)) {
+        memset(s->own_bits, 0, sizeof s->own_bits);
+        s->alloc_bits = s->own_bits;
+        s->gcmark_bits = pagemark_of(s->base)->own;
+        return true;
+    }
     s->alloc_bits = gcbits_alloc(s->nelems);
     s->gcmark_bits = gcbits_alloc(s->nelems);
     if (s->alloc_bits && s->gcmark_bits)
@@ -22,6 +35,15 @@ static bool init_bits(struct mspan *s)
     mspan_drop_objects(s);
     return false;
 }
+
+void mspan_begin_mark(struct mspan *s)
+{
+    const uint64_t *f = atomic_load_explicit(&s->free_bits, memory_order_acquire);
+    for (size_t w = 0; w < mspan_words(s); w++)
+        s->gcmark_bits[w] = (~s->alloc_bits[w] | (f ? bits_load(&f[w]) : 0)) & bits_valid(w, s->nelems);
+}
+
+void mspan_forget_marks(struct mspan *s) { memset(s->gcmark_bits, 0, mspan_words(s) * sizeof *s->gcmark_bits); }
 
 bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
 {
@@ -46,7 +68,8 @@ bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
 void mspan_drop_objects(struct mspan *s)
 {
     uint64_t *freed = atomic_load_explicit(&s->free_bits, memory_order_relaxed);
-    uint64_t *bits[] = {s->alloc_bits, s->gcmark_bits, freed};
+    bool own = has_own_bits(s);
+    uint64_t *bits[] = {own ? NULL : s->alloc_bits, own ? NULL : s->gcmark_bits, freed};
     s->gcmark_bits = NULL;
     __atomic_store_n(&s->alloc_bits, NULL, __ATOMIC_RELEASE);
     atomic_store_explicit(&s->free_bits, NULL, memory_order_release);

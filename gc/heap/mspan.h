@@ -14,14 +14,17 @@ enum scan_kind { SCAN_NONE, SCAN_ALL };
 
 struct mcache;
 
+enum { MSPAN_OWN_WORDS = 4 };
+
 /* "owner": the thread whose mcache holds the span, or whoever took it off its mcentral list to sweep or refill.
  * "heap": under the page heap's lock. "central": under the lock of the span's mcentral. */
 struct mspan {
-    /* What marking reads: one cache line. */
-    uintptr_t base;                /* address of the first page. heap */
-    size_t elemsize;               /* bytes of an object; of a large one, of the whole span. heap */
-    uint64_t *alloc_bits;          /* bit a slot: allocated, or claimed by an mcache. owner; read relaxed by anyone */
-    uint64_t *gcmark_bits;         /* bit a slot: found live. The marker, world stopped; exchanged by the sweep */
+    uintptr_t base;        /* address of the first page. heap */
+    size_t elemsize;       /* bytes of an object; of a large one, of the whole span. heap */
+    uint64_t *alloc_bits;  /* bit a slot: allocated, or claimed by an mcache. Constant while in use; the bits are
+                                      the owner's, read relaxed by anyone */
+    uint64_t *gcmark_bits; /* bit a slot: found live, see pagemark.h. Constant while in use; the bits are the
+                                      marker's, world stopped, and the sweep's */
     _Atomic(uint64_t *) free_bits; /* bit a slot: gc_free was called. Made by the first, any thread, atomically */
     uint32_t npages;               /* heap */
     uint32_t divmul;               /* ceil(2^32 / elemsize); 0 for one object. heap */
@@ -34,17 +37,17 @@ struct mspan {
                                      address. owner; or anyone, set only, with the object in hand */
     uint8_t list;                  /* enum mcentral_list it is on; none unless in use and in no mcache. central */
     _Atomic uint32_t sweepgen;     /* see sweep.h */
+    _Atomic uint32_t freed;        /* bits set in free_bits, or about to be. any thread */
 
-    /* Cold. */
     struct mspan *next, *prev; /* in a list of the mcentral (central) or of the page heap (heap) */
     union {
         struct { /* in use */
             _Atomic(struct mcache *)
-                owner;              /* the mcache that allocates from it. central when set, owner when cleared */
-            int32_t alloc_count;    /* popcount of alloc_bits when the span was last out of any mcache, less what
-                                        its owner freed since. owner */
-            uint32_t groups_done;   /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
-            _Atomic uint32_t freed; /* bits set in free_bits, or about to be. any thread */
+                owner;            /* the mcache that allocates from it. central when set, owner when cleared */
+            int32_t alloc_count;  /* popcount of alloc_bits when the span was last out of any mcache, less what
+                                     its owner freed since. owner */
+            uint32_t groups_done; /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
+            uint64_t own_bits[MSPAN_OWN_WORDS]; /* alloc_bits, when they fit */
         };
         struct {                                 /* a free run */
             struct mspan *left, *right, *parent; /* in the treap. heap */
@@ -56,7 +59,7 @@ struct mspan {
     };
 } __attribute__((aligned(64)));
 
-_Static_assert(offsetof(struct mspan, next) <= 64, "marking reads one cache line of a span");
+_Static_assert(sizeof(struct mspan) == 128, "two cache lines a span");
 
 static inline enum mspan_state mspan_state_of(const struct mspan *s)
 {
@@ -78,6 +81,12 @@ static ALWAYS_INLINE uintptr_t mspan_slot(const struct mspan *s, size_t i) { ret
 
 /* Make pages of a span that is not yet in use objects of the class; false when bitmaps cannot be had. */
 bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned);
+
+/* Before a mark, the world stopped: the mark bits of slots that hold no object are set, of the others clear. */
+void mspan_begin_mark(struct mspan *s);
+
+/* After a mark that no sweep follows. */
+void mspan_forget_marks(struct mspan *s);
 
 /* Give its bitmaps up; the span holds no object. */
 void mspan_drop_objects(struct mspan *s);

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "heap/pagemark.h"
 #include "heap/pagerun.h"
 #include "heap/sweep.h"
 #include "heap/sysmem.h"
@@ -180,6 +181,7 @@ struct mspan *pageheap_alloc(const struct pageheap_request *rq)
         atomic_store_explicit(&s->sweepgen, sweepgen_now(), memory_order_relaxed);
         atomic_store_explicit(&s->state, MSPAN_INUSE, memory_order_release);
         map_span(s, s);
+        pagemark_set(s);
     }
     lock_release(&lock);
     return s;
@@ -196,6 +198,7 @@ void pageheap_free(struct mspan *s)
         large_free_pages += s->npages;
     }
     map_span(s, NULL);
+    pagemark_clear(s);
     atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_release);
     mspan_drop_objects(s);
     bits_set_range(arena.dirty, page, page + s->npages);

@@ -428,7 +428,7 @@ struct os_range rootjobs_words(const struct root_job *job)
     return (struct os_range){job->lo, job->hi};
 }
 
-static void mark_pinned(struct ref r, void *m) { mark_object(m, r); }
+static void mark_pinned(struct ref r, void *m) { mark_object(m, ref_base(r)); }
 
 uint64_t rootjobs_mark(struct marker *m, size_t i)
 {

@@ -3,18 +3,19 @@
  * Locks:  none.
  * Keeps:  .tricolour  a marked object is black (scanned), grey (in the stack or the object ring), or noscan; when
  *                     mark_drain returns nothing is grey            (checkmark.c traces again and compares)
- *         .noscan     an object of a noscan span is never read      (mark_ref)
+ *         .noscan     an object of a noscan span is never read      (mark_word)
  *         .mangled    a pointer that setjmp mangled holds like any other, wherever a jmp_buf fits
  *         .address    an address of the arena fits in the 48 bits of a grey entry      (marker_init)
- * Below:  find_object, workbuf.   Above: rootjobs, cycle.   See doc/design/marking.md
+ * Below:  pagemark, find_object, workbuf.   Above: rootjobs, cycle.   See doc/design/marking.md
  *
- * Marking waits for memory: for the span, for its bits, for the object. So every word that may be a pointer waits in a
- * ring while its span is fetched, and every grey object waits in another while its first lines are. The idea of such a
- * queue is Cher, Hosking and Vitek's (2004). */
+ * Marking waits for memory: for what is known of a word's page, for the object. So every word that may be a pointer waits
+ * in a ring while its page's line is fetched, and every grey object waits in another while its own are. The idea of such
+ * a queue is Cher, Hosking and Vitek's (2004). */
 #include "mark/scan.h"
 
 #include "base/check.h"
 #include "heap/pageheap.h"
+#include "heap/pagemark.h"
 #include "os/os_mangle.h"
 
 #include <string.h>
@@ -33,115 +34,190 @@ void marker_init(struct marker *m, bool shared)
     m->shared = shared;
 }
 
-/* Set the mark of an object; false when it was set. One marker alone needs no locked instruction, which is most of what
- * an object in the cache costs. */
-static ALWAYS_INLINE bool set_mark(struct ref r, bool shared)
+/* Set bit i of a word of marks; false when it was set. One marker alone needs no locked instruction, which is most of
+ * what an object in the cache costs. */
+static ALWAYS_INLINE bool set_mark(uint64_t *word, size_t i, bool shared)
 {
-    uint64_t *word = &r.span->gcmark_bits[r.index / WORD_BITS], bit = bits_mask(r.index);
-    if (bits_load(word) & bit)
+    uint64_t old = bits_load(word);
+    if (old >> (i % WORD_BITS) & 1)
         return false;
     if (shared)
-        return !(__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit);
-    *word |= bit;
+        return !(__atomic_fetch_or(word, bits_mask(i), __ATOMIC_RELAXED) >> (i % WORD_BITS) & 1);
+    bits_store(word, old | bits_mask(i));
     return true;
 }
 
+/* What the loops keep in registers: of a marker, whose stack is open meanwhile, and of the arena. */
+struct scan {
+    uintptr_t base;
+    struct marker *m;
+    uintptr_t used;
+    const struct pagemark *pages;
+    uint64_t scanned; /* bytes, or left to mark_rescan */
+    unsigned at_word, nwords;
+    uint64_t unscanned; /* bytes of noscan objects that were marked */
+    struct greytop top;
+};
+
+static ALWAYS_INLINE struct scan scan_begin(struct marker *m)
+{
+    return (struct scan){.m = m,
+                         .base = arena.base,
+                         .used = arena_used(),
+                         .pages = arena.marks,
+                         .at_word = m->at_word,
+                         .nwords = m->nwords,
+                         .top = workstack_open(&m->stack)};
+}
+
+static ALWAYS_INLINE void scan_end(const struct scan *s)
+{
+    struct marker *m = s->m;
+    m->at_word = s->at_word;
+    m->nwords = s->nwords;
+    m->counts.marked_bytes += s->scanned + s->unscanned;
+    m->counts.scanned_bytes += s->scanned;
+    workstack_close(&m->stack, s->top);
+}
+
+static ALWAYS_INLINE bool in_arena(const struct scan *s, uintptr_t p) { return p - s->base < s->used; }
+
+static ALWAYS_INLINE const struct pagemark *page_of(const struct scan *s, uintptr_t p)
+{
+    return &s->pages[(p - s->base) >> PAGE_SHIFT];
+}
+
+static ALWAYS_INLINE void push(struct scan *s, struct grey g)
+{
+    if (!workstack_push(&s->m->stack, &s->top, g))
+        s->scanned += grey_words(g) * sizeof(uintptr_t);
+}
+
 /* A large object is work by pieces, so that no scan of one object fills the stack. */
-static void push_pieces(struct workstack *stack, uintptr_t base, size_t n)
+static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n)
 {
     for (uintptr_t at = base, end = base + n; at < end; at += SCAN_PIECE) {
         size_t piece = end - at < SCAN_PIECE ? end - at : SCAN_PIECE;
-        workstack_push(stack, grey_make(at, piece / sizeof(uintptr_t)));
+        push(&s, grey_make(at, piece / sizeof(uintptr_t)));
     }
+    return s;
 }
 
-static NO_SANITIZE ALWAYS_INLINE void mark_ref(struct marker *m, struct ref r, bool shared)
+/* An object that is not scanned, or by pieces. */
+static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, bool shared)
 {
-    if (GC_CHECKS && unlikely(planted_fault) && ref_base(r) == ~planted_fault)
+    if (!set_mark(&page->bits[i / WORD_BITS], i, shared))
         return;
-    if (!set_mark(r, shared))
-        return;
-    size_t n = r.span->elemsize;
-    m->counts.marked_bytes += n;
-    if (r.span->scan == SCAN_NONE)
-        return;
-    m->counts.scanned_bytes += n;
-    if (likely(n <= SMALL_MAX))
-        workstack_push(&m->stack, grey_make(ref_base(r), n / sizeof(uintptr_t)));
+    if (page->grey == GREY_NONE)
+        s->unscanned += page->elemsize;
     else
-        push_pieces(&m->stack, ref_base(r), n);
+        *s = push_pieces(*s, page->base, page->elemsize);
 }
 
-static NO_SANITIZE ALWAYS_INLINE void resolve_oldest_word(struct marker *m, bool shared)
+/* p is an address in the arena. If it lies in an object that is not marked, mark that. With `room` there is room for it
+ * in the block, and no other marker: then nothing depends on whether it was marked but how far the stack grows, since a
+ * branch on that is one that the processor cannot foresee. */
+static NO_SANITIZE ALWAYS_INLINE void mark_word(struct scan *s, uintptr_t p, bool shared, bool room)
 {
-    unsigned i = m->words.out++ % WORD_RING;
-    struct ref r;
-    if (find_in_span(m->words.span[i], m->words.p[i], &r))
-        mark_ref(m, r, shared);
+    const struct pagemark *page = page_of(s, p);
+    size_t i = pagemark_index(page, p), words = page->grey;
+    if (i >= page->nelems)
+        return;
+    uintptr_t base = page->base + i * words * sizeof(uintptr_t);
+    if (GC_CHECKS && unlikely(planted_fault) && page->base + i * page->elemsize == ~planted_fault)
+        return;
+    if (unlikely(words - 1U >= GREY_MAX)) {
+        mark_other(s, page, i, shared);
+        return;
+    }
+    uint64_t *word = &page->bits[i / WORD_BITS];
+    if (!room) {
+        if (set_mark(word, i, shared))
+            push(s, grey_make(base, words));
+        return;
+    }
+    uint64_t old = bits_load(word);
+    bits_store(word, old | bits_mask(i));
+    *s->top.at = grey_make(base, words);
+    s->top.at += ~(old >> (i % WORD_BITS)) & 1;
+}
+
+static NO_SANITIZE ALWAYS_INLINE void mark_oldest_word(struct scan *s, bool shared)
+{
+    uintptr_t p = s->m->words[(s->at_word - s->nwords--) % WORD_RING];
+    mark_word(s, p, shared, false);
 }
 
 /* p is an address in the arena. */
-static NO_SANITIZE ALWAYS_INLINE void take_word(struct marker *m, uintptr_t p, bool shared)
+static NO_SANITIZE ALWAYS_INLINE void take_word(struct scan *s, uintptr_t p, bool shared, bool room)
 {
-    struct mspan *s = arena_span(p);
-    if (unlikely(!s))
-        return;
-    __builtin_prefetch(s);
-    if (m->words.in - m->words.out == WORD_RING)
-        resolve_oldest_word(m, shared);
-    unsigned i = m->words.in++ % WORD_RING;
-    m->words.p[i] = p;
-    m->words.span[i] = s;
+    __builtin_prefetch(page_of(s, p));
+    uintptr_t *at = &s->m->words[s->at_word++ % WORD_RING], oldest = *at;
+    *at = p;
+    if (likely(s->nwords == WORD_RING))
+        mark_word(s, oldest, shared, room);
+    else
+        s->nwords++;
 }
 
 static NO_SANITIZE ALWAYS_INLINE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }
 
 /* Rare, so not in the loops. */
-static NO_SANITIZE NOINLINE void take_mangled(struct marker *m, uintptr_t v, bool past)
+static NO_SANITIZE NOINLINE struct scan take_mangled(struct scan s, uintptr_t v, bool past)
 {
     uintptr_t p = os_unmangled(v);
-    if (arena_contains(p))
-        take_word(m, p, m->shared);
-    if (past && arena_contains(p - 1) && find_holds_past(p - 1))
-        take_word(m, p - 1, m->shared);
+    if (in_arena(&s, p))
+        take_word(&s, p, s.m->shared, false);
+    if (past && in_arena(&s, p - 1) && find_holds_past(p - 1))
+        take_word(&s, p - 1, s.m->shared, false);
+    return s;
 }
 
-static NO_SANITIZE ALWAYS_INLINE void scan_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool mangled,
-                                                 bool shared)
+static NO_SANITIZE ALWAYS_INLINE void scan_words(struct scan *s, uintptr_t lo, uintptr_t hi, bool shared, bool small)
 {
-    uintptr_t base = arena.base, used = arena_used();
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
-        if (v - base < used)
-            take_word(m, v, shared);
-        if (mangled && unlikely(os_may_be_mangled(v)))
-            take_mangled(m, v, false);
+        if (in_arena(s, v))
+            take_word(s, v, shared, small && !shared);
+        if (!small && unlikely(os_may_be_mangled(v)))
+            *s = take_mangled(*s, v, false);
     }
 }
 
-static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct marker *m, struct grey g, bool shared)
+/* Each word of an object makes at most one other grey: the one that leaves the ring. */
+static ALWAYS_INLINE bool has_room(struct scan *s, size_t words)
+{
+    if (unlikely((size_t)(s->top.end - s->top.at) < words))
+        s->top = workstack_more(&s->m->stack, s->top);
+    return likely((size_t)(s->top.end - s->top.at) >= words);
+}
+
+/* One that is smaller than a jmp_buf has no mangled words. */
+static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared)
 {
     uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
-    if (grey_words(g) < OS_JMP_BUF_WORDS)
-        scan_words(m, lo, hi, false, shared);
+    s->scanned += hi - lo;
+    if (grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
+        scan_words(s, lo, hi, shared, true);
     else
-        scan_words(m, lo, hi, true, shared);
+        scan_words(s, lo, hi, shared, false);
 }
 
 static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
 {
-    uintptr_t base = arena.base, used = arena_used();
+    struct scan s = scan_begin(m);
     lo = round_up(lo, sizeof(uintptr_t));
     hi = round_down(hi, sizeof(uintptr_t));
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
-        if (v - base < used)
-            take_word(m, v, shared);
-        if (past && v - 1 - base < used && find_holds_past(v - 1))
-            take_word(m, v - 1, shared);
+        if (in_arena(&s, v))
+            take_word(&s, v, shared, false);
+        if (past && in_arena(&s, v - 1) && find_holds_past(v - 1))
+            take_word(&s, v - 1, shared, false);
         if (unlikely(os_may_be_mangled(v)))
-            take_mangled(m, v, past);
+            s = take_mangled(s, v, past);
     }
+    scan_end(&s);
 }
 
 /* Inlined code is as instrumented as the function that it is in. */
@@ -153,52 +229,68 @@ NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool p
         root_words(m, lo, hi, past, false);
 }
 
-NO_SANITIZE void mark_object(struct marker *m, struct ref r) { mark_ref(m, r, m->shared); }
-
-static NOINLINE void give_some(struct marker *m)
+NO_SANITIZE void mark_object(struct marker *m, uintptr_t p)
 {
+    struct scan s = scan_begin(m);
+    mark_word(&s, p, m->shared, false);
+    scan_end(&s);
+}
+
+static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
+{
+    workstack_close(&m->stack, top);
     struct workbuf *b = workstack_split(&m->stack);
     if (b)
         workpool_give(b);
+    return workstack_open(&m->stack);
 }
 
-/* The ring of objects lives here, in registers and on the stack: nothing is in it between two calls. */
+/* All lines of a small object; the processor fetches on by itself in a longer one. */
+static ALWAYS_INLINE void prefetch_grey(struct grey g)
+{
+    __builtin_prefetch((const void *)grey_base(g));
+    __builtin_prefetch((const void *)(grey_base(g) + (grey_words(g) - 1) * sizeof(uintptr_t)));
+}
+
+/* The ring of objects is a local: nothing is in it between two calls. */
 static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
 {
-    struct grey objects[OBJECT_RING];
+    struct scan s = scan_begin(m);
+    struct grey objects[OBJECT_RING], g;
     unsigned in = 0, out = 0;
     for (;;) {
         if (shared && unlikely(workpool_hungry()))
-            give_some(m);
-        struct grey g;
-        while (in - out < OBJECT_RING && workstack_pop(&m->stack, &g)) {
-            __builtin_prefetch((const void *)grey_base(g));
+            s.top = give_some(m, s.top);
+        while (in - out < OBJECT_RING && workstack_pop(&m->stack, &s.top, &g)) {
+            prefetch_grey(g);
             objects[in++ % OBJECT_RING] = g;
         }
-        if (in != out) {
-            scan_grey(m, objects[out++ % OBJECT_RING], shared);
-        } else if (m->words.in != m->words.out) {
-            resolve_oldest_word(m, shared);
-        } else {
-            return;
-        }
+        if (in != out)
+            scan_grey(&s, objects[out++ % OBJECT_RING], shared);
+        else if (s.nwords > 0)
+            mark_oldest_word(&s, shared);
+        else
+            break;
     }
+    scan_end(&s);
 }
 
 static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false); }
 static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true); }
 
 /* The stack could not grow: some marked object was dropped unscanned. Scan every marked one of the span again. */
-static NO_SANITIZE void rescan_span(struct mspan *s, void *arg)
+static NO_SANITIZE void rescan_span(struct mspan *span, void *arg)
 {
     struct marker *m = arg;
-    if (mspan_state_of(s) != MSPAN_INUSE || s->scan == SCAN_NONE)
+    if (mspan_state_of(span) != MSPAN_INUSE || span->scan == SCAN_NONE)
         return;
-    for (size_t i = bits_next(s->gcmark_bits, 0, s->nelems, true); i < s->nelems;
-         i = bits_next(s->gcmark_bits, i + 1, s->nelems, true)) {
-        scan_words(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, true, false);
-        drain_alone(m);
-    }
+    struct scan s = scan_begin(m);
+    for (size_t i = bits_next(span->gcmark_bits, 0, span->nelems, true); i < span->nelems;
+         i = bits_next(span->gcmark_bits, i + 1, span->nelems, true))
+        if (bits_test(span->alloc_bits, i) && !mspan_slot_freed(span, i))
+            scan_words(&s, mspan_slot(span, i), mspan_slot(span, i) + span->elemsize, false, false);
+    scan_end(&s);
+    drain_alone(m);
 }
 
 void mark_rescan(struct marker *m)

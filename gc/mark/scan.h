@@ -6,22 +6,16 @@
 #include "mark/workpool.h"
 
 enum {
-    WORD_RING = 16,         /* words whose span is on its way into the cache */
-    OBJECT_RING = 8,        /* grey objects whose first lines are */
+    WORD_RING = 8,          /* words whose page's line is on its way into the cache */
+    OBJECT_RING = 16,       /* grey objects whose first lines are */
     SCAN_PIECE = 128 * 1024 /* bytes of a large object that are one piece of work */
-};
-
-/* The words in flight, oldest at out; in and out run freely. */
-struct word_ring {
-    uintptr_t p[WORD_RING];
-    struct mspan *span[WORD_RING];
-    unsigned in, out;
 };
 
 /* One marker. */
 struct marker {
     struct workstack stack;
-    struct word_ring words;
+    uintptr_t words[WORD_RING]; /* in flight: nwords of them, the newest before at_word */
+    unsigned at_word, nwords;
     struct mark_counts counts;
     bool shared; /* other markers are at work: mark bits are set atomically, and what is grey is given away */
 };
@@ -31,8 +25,8 @@ void marker_init(struct marker *m, bool shared);
 /* Mark what the words of [lo, hi) refer to, as roots. With `past`, a pointer one past an object's end holds it too. */
 void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past);
 
-/* Mark an object that is live whatever refers to it. */
-void mark_object(struct marker *m, struct ref r);
+/* Mark the object that p, an address in the arena, points into: it is live whatever refers to it. */
+void mark_object(struct marker *m, uintptr_t p);
 
 /* Scan until this marker has nothing grey; when no marker has, all that is reachable from what was marked is marked,
  * unless counts.overflowed is set: then grey objects were dropped for want of memory. */

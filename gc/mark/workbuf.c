@@ -1,7 +1,8 @@
 /* workbuf.c - blocks for grey objects.
  * Owns:   the free blocks; they are kept from one cycle to the next.
  * Locks:  WORKBUF, for the free blocks. A stack is its marker's.
- * Keeps:  .nonempty  a block in a stack holds at least one object      (workstack_pop)
+ * Keeps:  .nonempty  a block in a closed stack holds at least one object, as does every block but the newest in an open
+ *                    one                                                                             (workstack_close)
  * Below:  sysmem.   Above: scan, workpool.
  *
  * The depth follows the shape of the graph, not its size: a list of any length needs one entry. */
@@ -59,18 +60,7 @@ static void put_block(struct workbuf *b)
     lock_release(&lock);
 }
 
-bool workstack_grow(struct workstack *w)
-{
-    struct workbuf *b = get_block(w);
-    if (!b)
-        return false;
-    b->below = w->top;
-    b->n = 0;
-    w->top = b;
-    return true;
-}
-
-void workstack_shrink(struct workstack *w)
+static void drop_top(struct workstack *w)
 {
     struct workbuf *b = w->top;
     w->top = b->below;
@@ -78,6 +68,34 @@ void workstack_shrink(struct workstack *w)
         put_block(b);
     else
         w->spare = b;
+}
+
+void workstack_close(struct workstack *w, struct greytop t)
+{
+    if (!w->top)
+        return;
+    w->top->n = (size_t)(t.at - t.begin);
+    if (w->top->n == 0)
+        drop_top(w);
+}
+
+struct greytop workstack_more(struct workstack *w, struct greytop t)
+{
+    struct workbuf *b = get_block(w);
+    if (!b)
+        return t;
+    if (w->top)
+        w->top->n = (size_t)(t.at - t.begin);
+    b->below = w->top;
+    b->n = 0;
+    w->top = b;
+    return workstack_open(w);
+}
+
+struct greytop workstack_less(struct workstack *w)
+{
+    drop_top(w);
+    return workstack_open(w);
 }
 
 struct workbuf *workstack_split(struct workstack *w)

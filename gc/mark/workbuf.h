@@ -35,10 +35,26 @@ struct workstack {
     bool overflowed;
 };
 
-bool workstack_grow(struct workstack *w);
-void workstack_shrink(struct workstack *w);
+/* The newest block while a marker works on it, in three registers. Meanwhile the stack is open: the number of objects in
+ * that block is not written down, and nothing but what takes a greytop may be called. */
+struct greytop {
+    struct grey *at, *begin, *end; /* at: above the newest object */
+};
 
-/* A part of what is grey, to be given away: a block that is not the newest, or the older half of the only one. NULL
+static ALWAYS_INLINE struct greytop workstack_open(const struct workstack *w)
+{
+    enum { CAPACITY = sizeof w->top->items / sizeof *w->top->items };
+    struct workbuf *b = w->top;
+    return b ? (struct greytop){b->items + b->n, b->items, b->items + CAPACITY} : (struct greytop){NULL, NULL, NULL};
+}
+
+void workstack_close(struct workstack *w, struct greytop t);
+
+/* The block has not enough room: an empty one on top, or no change when there is no memory. It is empty: the one below, which there is. */
+struct greytop workstack_more(struct workstack *w, struct greytop t);
+struct greytop workstack_less(struct workstack *w);
+
+/* These are for a closed stack. A part of what is grey, to be given away: a block that is not the newest, or the older half of the only one. NULL
  * when there is little, or no memory. */
 struct workbuf *workstack_split(struct workstack *w);
 
@@ -48,23 +64,28 @@ void workstack_add(struct workstack *w, struct workbuf *b);
 /* Give the spare block back; the stack is empty. */
 void workstack_finish(struct workstack *w);
 
-static ALWAYS_INLINE void workstack_push(struct workstack *w, struct grey g)
+/* False: there was no memory, and the object is not on the stack. */
+static ALWAYS_INLINE bool workstack_push(struct workstack *w, struct greytop *t, struct grey g)
 {
-    enum { CAPACITY = sizeof w->top->items / sizeof *w->top->items };
-    if (unlikely(!w->top || w->top->n == CAPACITY) && !workstack_grow(w)) {
-        w->overflowed = true;
-        return;
+    if (unlikely(t->at == t->end)) {
+        *t = workstack_more(w, *t);
+        if (t->at == t->end) {
+            w->overflowed = true;
+            return false;
+        }
     }
-    w->top->items[w->top->n++] = g;
+    *t->at++ = g;
+    return true;
 }
 
-static ALWAYS_INLINE bool workstack_pop(struct workstack *w, struct grey *g)
+static ALWAYS_INLINE bool workstack_pop(struct workstack *w, struct greytop *t, struct grey *g)
 {
-    if (!w->top)
-        return false;
-    *g = w->top->items[--w->top->n];
-    if (w->top->n == 0)
-        workstack_shrink(w);
+    if (t->at == t->begin) {
+        if (!w->top || !w->top->below)
+            return false;
+        *t = workstack_less(w);
+    }
+    *g = *--t->at;
     return true;
 }
 

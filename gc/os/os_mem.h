@@ -28,6 +28,9 @@ bool os_guard(void *p, size_t n);
 /* Never back these reserved pages by huge ones: of each stack, only the few pages in use are to be in memory. */
 void os_avoid_huge_pages(void *p, size_t n);
 
+/* Back these reserved pages by huge ones from now on, where they are mapped by whole ones. */
+void os_prefer_huge_pages(void *p, size_t n);
+
 /* Give the contents of mapped pages back; they stay mapped. */
 bool os_release(void *p, size_t n);
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -65,7 +66,15 @@ bool os_guards_known(void)
 }
 
 /* A kernel without huge pages refuses, which is as good. */
-void os_avoid_huge_pages(void *p, size_t n) { madvise(p, n, MADV_NOHUGEPAGE); }
+static void advise(void *p, size_t n, int advice)
+{
+    int saved = errno;
+    madvise(p, n, advice);
+    errno = saved;
+}
+
+void os_avoid_huge_pages(void *p, size_t n) { advise(p, n, MADV_NOHUGEPAGE); }
+void os_prefer_huge_pages(void *p, size_t n) { advise(p, n, MADV_HUGEPAGE); }
 
 bool os_release(void *p, size_t n)
 {

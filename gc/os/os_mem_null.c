@@ -108,6 +108,7 @@ bool os_guard(void *p, size_t n)
 }
 
 void os_avoid_huge_pages(void *p, size_t n) { CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents"); }
+void os_prefer_huge_pages(void *p, size_t n) { os_avoid_huge_pages(p, n); }
 
 bool os_release(void *p, size_t n)
 {

@@ -399,6 +399,7 @@ START_TEST(random_sequence)
     while (n > 0)
         n = random_free(n, &x);
     expect_rest(SMALL, mallocs, mallocs);
+    pageheap_each(preset_marks, NULL);
     mcentral_begin_sweep();
     size_t pages_freed = 0;
     while (mcentral_sweep_one(&pages_freed))

@@ -51,6 +51,7 @@ static void mark(struct mspan *s, size_t lo, size_t hi) { bits_set_range(s->gcma
 /* What the end of a mark does, the world stopped. */
 static void end_mark(uint64_t live)
 {
+    pageheap_each(preset_marks, NULL);
     mcentral_begin_sweep();
     atomic_store(&heap_live, live);
 }

@@ -139,6 +139,7 @@ static void collect(void)
         else
             mark_one(object[i].p);
     }
+    pageheap_each(preset_marks, NULL);
     mcentral_begin_sweep();
 }
 

@@ -7,10 +7,19 @@ enum { CAPACITY = sizeof((struct workbuf *)0)->items / sizeof(struct grey), MANY
 
 static struct workstack w;
 
+static void push(struct grey g)
+{
+    struct greytop t = workstack_open(&w);
+    workstack_push(&w, &t, g);
+    workstack_close(&w, t);
+}
+
 static void push_to(size_t from, size_t to)
 {
+    struct greytop t = workstack_open(&w);
     for (size_t i = from; i < to; i++)
-        workstack_push(&w, grey_make(i * 16, i % 1000));
+        workstack_push(&w, &t, grey_make(i * 16, i % 1000));
+    workstack_close(&w, t);
     ck_assert(!w.overflowed);
 }
 
@@ -18,17 +27,20 @@ static void push_to(size_t from, size_t to)
 static void pop_all(size_t from, size_t to)
 {
     struct grey g;
+    struct greytop t = workstack_open(&w);
     while (to-- > from) {
-        ck_assert(workstack_pop(&w, &g));
+        ck_assert(workstack_pop(&w, &t, &g));
         ck_assert_uint_eq(grey_base(g), to * 16);
         ck_assert_uint_eq(grey_words(g), to % 1000);
     }
+    workstack_close(&w, t);
 }
 
 static void check_empty(void)
 {
     struct grey g;
-    ck_assert(!workstack_pop(&w, &g) && !w.top);
+    struct greytop t = workstack_open(&w);
+    ck_assert(!w.top && !workstack_pop(&w, &t, &g));
     workstack_finish(&w);
     ck_assert_ptr_null(w.spare);
 }
@@ -56,6 +68,38 @@ START_TEST(spare_at_the_edge)
         ck_assert(w.top == above && !w.spare);
     }
     pop_all(0, CAPACITY + 1);
+    check_empty();
+}
+END_TEST
+
+/* A marker that has emptied the newest block, and works on, is told so only where there is one below. An empty block is
+ * no part of a stack that is closed. */
+START_TEST(emptied_while_open)
+{
+    struct grey g;
+    push_to(0, 1);
+    struct greytop t = workstack_open(&w);
+    ck_assert(workstack_pop(&w, &t, &g));
+    for (int i = 0; i < 3; i++)
+        ck_assert(!workstack_pop(&w, &t, &g) && w.top && !w.spare);
+    workstack_push(&w, &t, grey_make(32, 1));
+    ck_assert(workstack_pop(&w, &t, &g) && grey_base(g) == 32);
+    workstack_close(&w, t);
+    check_empty();
+}
+END_TEST
+
+/* A block that is left before it is full, for its room did not suffice. */
+START_TEST(left_with_room)
+{
+    push_to(0, 10);
+    struct greytop t = workstack_open(&w);
+    t = workstack_more(&w, t);
+    workstack_push(&w, &t, grey_make((uintptr_t)10 * 16, 10));
+    workstack_close(&w, t);
+    ck_assert_uint_eq(w.top->n, 1);
+    ck_assert_uint_eq(w.top->below->n, 10);
+    pop_all(0, 11);
     check_empty();
 }
 END_TEST
@@ -101,12 +145,12 @@ END_TEST
 START_TEST(no_memory)
 {
     workbuf_set_limit(0);
-    workstack_push(&w, grey_make(16, 1));
+    push(grey_make(16, 1));
     ck_assert(w.overflowed && !w.top);
     w.overflowed = false;
     workbuf_set_limit(WORKBUF_SLAB / WORKBUF_BYTES);
     push_to(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
-    workstack_push(&w, grey_make(16, 1));
+    push(grey_make(16, 1));
     ck_assert(w.overflowed);
     w.overflowed = false;
     pop_all(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
@@ -118,6 +162,8 @@ static void tests(TCase *tc)
 {
     tcase_add_test(tc, newest_first);
     tcase_add_test(tc, spare_at_the_edge);
+    tcase_add_test(tc, emptied_while_open);
+    tcase_add_test(tc, left_with_room);
     tcase_add_test(tc, older_half);
     tcase_add_test(tc, older_block);
     tcase_add_test(tc, too_little_to_split);
