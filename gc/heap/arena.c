@@ -15,9 +15,6 @@
 #include "heap/sysmem.h"
 #include "os/os_mem.h"
 
-/* Bytes that are backed by small pages, of which a program with a small heap touches few. */
-enum { SMALL_HEAP = 8 << 20 };
-
 static const uintptr_t hint = UINT64_C(0x00c000000000);
 
 struct arena arena;
@@ -132,8 +129,6 @@ uintptr_t arena_grow(size_t bytes)
     uintptr_t p = arena.base + used;
     if (!sysmem_map((void *)p, bytes, SYS_HEAP))
         return 0;
-    if (used >= SMALL_HEAP)
-        os_prefer_huge_pages((void *)p, bytes);
     atomic_store_explicit(&arena.used, used + bytes, memory_order_release);
     return p;
 }

@@ -38,7 +38,25 @@ static size_t empty_pages_at_end(void)
     return s && mspan_state_of(s) == MSPAN_FREE && s->side == SIDE_EMPTY ? s->npages : 0;
 }
 
-static bool grow(size_t npages)
+/* Huge pages save marking the page walks, and the first touch most of its cost. Not for the first granules, of which a
+ * program with a small heap touches little, nor for large objects that are not scanned: nobody but the program touches
+ * those, and perhaps not all of them. Where the two kinds of memory meet the kernel keeps a record, of which a process may
+ * have 65,530. */
+static void choose_page_size(const struct pageheap_request *rq, size_t page, size_t npages)
+{
+    enum { SMALL_HEAP = (8 << 20) >> PAGE_SHIFT, MAX_BORDERS = 8192 };
+    static bool last;
+    static uint32_t borders;
+    bool huge = page >= SMALL_HEAP && rq->spc != SPANCLASS_LARGE_NOSCAN;
+    if (huge != last && borders < MAX_BORDERS) {
+        last = huge;
+        borders++;
+    }
+    if (last)
+        os_prefer_huge_pages((void *)arena_address(page), npages << PAGE_SHIFT);
+}
+
+static bool grow(const struct pageheap_request *rq, size_t npages)
 {
     size_t have = empty_pages_at_end(), page = mapped_pages();
     struct mspan *s = pagerun_record_new();
@@ -49,6 +67,7 @@ static bool grow(size_t npages)
         pagerun_record_free(s);
         return false;
     }
+    choose_page_size(rq, page, more);
     pagerun_describe(s, page, more, SIDE_EMPTY, os_now_ns());
     pagerun_insert(s);
     return true;
@@ -114,7 +133,7 @@ static struct mspan *cut_run(const struct pageheap_request *rq, struct mspan *sp
     size_t room = rq->npages + rq->align_pages - 1;
     bool used = false;
     struct mspan *s = take_run(room, side_of(rq->spc), spare[2], &used);
-    if (!s && rq->may_grow && grow(room))
+    if (!s && rq->may_grow && grow(rq, room))
         s = take_run(room, side_of(rq->spc), spare[2], &used);
     if (!used)
         pagerun_record_free(spare[2]);

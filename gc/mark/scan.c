@@ -245,11 +245,17 @@ static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
     return workstack_open(&m->stack);
 }
 
-/* All lines of a small object; the processor fetches on by itself in a longer one. */
+/* All lines of a small object. Of a longer one the first ones: the processor sees only then where this goes. */
 static ALWAYS_INLINE void prefetch_grey(struct grey g)
 {
-    __builtin_prefetch((const void *)grey_base(g));
-    __builtin_prefetch((const void *)(grey_base(g) + (grey_words(g) - 1) * sizeof(uintptr_t)));
+    enum { LINE = 64, MOST = 512 };
+    size_t n = grey_words(g) * sizeof(uintptr_t);
+    const char *p = (const char *)grey_base(g);
+    __builtin_prefetch(p);
+    __builtin_prefetch(p + n - sizeof(uintptr_t));
+    if (n > 2 * LINE)
+        for (size_t at = LINE; at < n && at < MOST; at += LINE)
+            __builtin_prefetch(p + at);
 }
 
 /* The ring of objects is a local: nothing is in it between two calls. */
