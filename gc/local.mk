@@ -23,6 +23,7 @@ GC_SOURCES = \
 	%D%/os/os_exception.h \
 	%D%/os/os_image_linux.c \
 	%D%/os/os_machine_linux.c \
+	%D%/os/os_filter.h \
 	%D%/os/os_mangle.h \
 	%D%/os/os_mem.h \
 	%D%/os/os_ptrace_linux.c \
@@ -155,10 +156,10 @@ GC_SOURCES = \
 
 # What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
 if ARCH_X86_64
-GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/os/os_xstate_x86_64.c %D%/world/boundary_frame_x86_64.c \
+GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/os/os_filter_x86_64.c %D%/os/os_xstate_x86_64.c %D%/world/boundary_frame_x86_64.c \
 	%D%/world/boundary_x86_64.S
 else
-GC_SOURCES += %D%/os/os_cpu_generic.c %D%/world/boundary_generic.c
+GC_SOURCES += %D%/os/os_cpu_generic.c %D%/os/os_filter_generic.c %D%/world/boundary_generic.c
 endif
 
 GC_OS_MEM = %D%/os/os_mem_linux.c

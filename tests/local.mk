@@ -28,7 +28,7 @@ endif
 noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/hidden.h \
 	%D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
-	%D%/meta/opener.c tools/mksizeclass.c tools/install-deps
+	%D%/meta/opener.c %D%/meta/loop.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
 noinst_HEADERS += %D%/unit/heap.h
@@ -90,6 +90,8 @@ unit_tests += %D%/unit/os_mem_null
 # ... and what only the real one has.
 unit_tests += %D%/unit/os_mem
 %C%_unit_os_mem_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/os_filter
+%C%_unit_os_filter_LDADD = $(UNIT_LIBS)
 unit_tests += %D%/unit/os_machine
 %C%_unit_os_machine_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_cgroup
@@ -265,6 +267,7 @@ meta_tests = \
 	%D%/meta/gdb.sh \
 	%D%/meta/header.sh \
 	%D%/meta/install.sh \
+	%D%/meta/instructions.sh \
 	%D%/meta/install-static.sh \
 	%D%/meta/layers.sh \
 	%D%/meta/size.sh \
@@ -298,6 +301,8 @@ AM_TESTS_ENVIRONMENT = \
 	libdir='$(libdir)'; export libdir; \
 	PACKAGE_VERSION='$(PACKAGE_VERSION)'; export PACKAGE_VERSION; \
 	SANITIZER='$(SANITIZER)'; export SANITIZER; \
+	GC_CHECKS='$(GC_CHECKS)'; export GC_CHECKS; \
+	CFLAGS='$(CFLAGS)'; export CFLAGS; \
 	STRESS_SECONDS='$(SECONDS)'; export STRESS_SECONDS; \
 	CK_TAP_LOG_FILE_NAME=-; export CK_TAP_LOG_FILE_NAME; \
 	CK_DEFAULT_TIMEOUT=`expr 300 + $(SECONDS)`; export CK_DEFAULT_TIMEOUT; \

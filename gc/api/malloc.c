@@ -27,10 +27,12 @@ static ALWAYS_INLINE void *zero_object(void *p, size_t n)
         *(uint64_t *)p = 0;
         return p;
     }
-    for (char *at = p, *end = at + n; at < end; at += sizeof(pair)) {
+    char *at = p, *end = at + n;
+    do {
         *(pair *)(void *)at = (pair){0, 0};
+        at += sizeof(pair);
         __asm__("" : "+r"(at));
-    }
+    } while (at < end);
     return p;
 }
 
@@ -42,7 +44,7 @@ static NOINLINE void *park_with(void *p, size_t n, unsigned flags)
 }
 
 /* Every call in here is a tail call, so the fast path has no frame. */
-static ALWAYS_INLINE void *take_small(struct mcache *c, spanclass spc, size_t size, unsigned flags)
+static ALWAYS_INLINE void *take_small(struct mcache *c, size_t spc, size_t size, unsigned flags)
 {
     struct mcache_slot *sl = &c->slots[spc];
     region_enter(c);
@@ -51,7 +53,7 @@ static ALWAYS_INLINE void *take_small(struct mcache *c, spanclass spc, size_t si
         return api_alloc_slow(size, flags);
     }
     size_t n = sl->elemsize;
-    void *p = mcache_take(sl, size);
+    void *p = mcache_take_sized(sl, size, n);
     if (region_leave_quick(c))
         return park_with(p, n, flags);
     return flags & ALLOC_NOSCAN ? p : zero_object(p, n);

@@ -38,14 +38,20 @@ extern struct mcache mcache_none, mcache_interrupted;
 
 static inline bool mcache_is_shared(const struct mcache *c) { return c == &mcache_none || c == &mcache_interrupted; }
 
-/* Take one free slot for `size` bytes; the group is not empty. */
-static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
+/* Take one free slot, elemsize n, for `size` bytes; the group is not empty. */
+static ALWAYS_INLINE void *mcache_take_sized(struct mcache_slot *sl, size_t size, size_t n)
 {
     uint64_t cache = sl->alloc_cache;
-    size_t i = (size_t)__builtin_ctzll(cache);
+    unsigned i = (unsigned)__builtin_ctzll(cache);
     __atomic_store_n(&sl->alloc_cache, cache & (cache - 1), __ATOMIC_RELAXED); /* mcache_slot_unused reads it */
-    sl->exact |= size == sl->elemsize;
-    return (void *)(sl->group_base + i * sl->elemsize);
+    if (size == n)
+        sl->exact = 1;
+    return (void *)(sl->group_base + i * n);
+}
+
+static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
+{
+    return mcache_take_sized(sl, size, sl->elemsize);
 }
 
 /* A fresh tiny block, whose group is not empty; the part goes to its front. The last part of a block may end where the

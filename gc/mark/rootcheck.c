@@ -68,6 +68,8 @@ static bool affordable(uintptr_t lo, uintptr_t hi)
     return true;
 }
 
+bool rootcheck_whole(uintptr_t lo, uintptr_t hi) { return affordable(lo, hi) && os_try_read(lo, hi) == OS_READS; }
+
 /* Where the readable part of a file's mapping ends: the file may be shorter by now, and its end is one place. */
 static uintptr_t end_of_file(uintptr_t lo, uintptr_t hi)
 {

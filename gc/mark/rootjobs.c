@@ -65,7 +65,17 @@ static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
     rootcheck_each(lo, hi, add_part, &kind);
 }
 
-static void add_segment(uintptr_t lo, uintptr_t hi, void *unused) { roots_each_included(lo, hi, add_data, unused); }
+static void add_readable_data(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    (void)unused;
+    add_range((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
+}
+
+/* Asked about once, though it may be cut into several by what is excluded. */
+static void add_segment(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    roots_each_included(lo, hi, rootcheck_whole(lo, hi) ? add_readable_data : add_data, unused);
+}
 
 static void add_given(enum root_kind kind, uintptr_t lo, uintptr_t hi)
 {
