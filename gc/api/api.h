@@ -50,6 +50,10 @@ bool api_find(struct thread *t, const void *p, struct object *o);
 /* Report a pointer that `call` cannot take, with what it points into, and abort. */
 _Noreturn void api_bad_pointer(const char *call, const void *p);
 
+/* In the child of fork. Its caller also makes a linker take wrap_threads.c out of an archive, where another definition of
+ * pthread_create (a sanitizer's) comes first. */
+void api_threads_fork_child(void);
+
 /* Give the pages of stacks that wait in the pool back to the system. Not in a region. */
 void api_stacks_release(void);
 

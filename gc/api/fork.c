@@ -106,7 +106,7 @@ static void in_child(void)
     events_fork_child();
     sweeper_fork_child();
     markers_fork_child();
-    flight_fork_child(pthread_self());
+    api_threads_fork_child();
     world_unlock();
     cycle_fork_child();
     os_stdio_reset();

@@ -53,6 +53,8 @@ static void restore_cancel(int type)
 
 #define IN_REGION_DO(call) ((void)IN_REGION(((call), 0)))
 
+void api_threads_fork_child(void) { flight_fork_child(pthread_self()); }
+
 /* ---- beginning ---- */
 
 static struct flight *new_flight(void *arg, bool joinable)
