@@ -7,7 +7,7 @@
 
 enum {
     WORD_RING = 8,          /* words whose page's line is on its way into the cache */
-    OBJECT_RING = 16,       /* grey objects whose first lines are */
+    OBJECT_RING = 16,       /* grey objects whose lines are */
     SCAN_PIECE = 128 * 1024 /* bytes of a large object that are one piece of work */
 };
 
