@@ -180,8 +180,8 @@ GC_SPAN_API int gc_disabled_depth(void);
 GC_SPAN_API int gc_set_frozen(int frozen);
 GC_SPAN_API int gc_get_frozen(void);
 
-/* The heap may grow by this percentage of what the last collection left before the next one; 100 at start, or
- * SPANGC_PERCENT. GC_SPAN_PERCENT_OFF collects only for the memory limit, or when asked. The setter returns the old
+/* The heap may grow by this percentage of what the last collection left before the next one, where long objects that are
+ * not scanned count less (spangc(7), MEMORY); 100 at start, or SPANGC_PERCENT. GC_SPAN_PERCENT_OFF collects only for the memory limit, or when asked. The setter returns the old
  * value; a value that is negative and not _OFF, or above GC_SPAN_PERCENT_MAX, is EINVAL and changes nothing, and
  * GC_SPAN_PERCENT_INVALID is returned. (Go: debug.SetGCPercent.) */
 #define GC_SPAN_PERCENT_OFF     (-1)

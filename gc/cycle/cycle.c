@@ -34,10 +34,10 @@ struct cycle_settings {
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
-static uint64_t last_live, last_roots; /* of the last mark; cycle lock */
-static uint32_t last_threads;          /* of the program that could run at once then; cycle lock */
-static uint32_t cpus;                  /* written once */
-static bool given_up;                  /* the last stop was; cycle lock */
+static uint64_t last_live, last_unread, last_roots; /* of the last mark; cycle lock */
+static uint32_t last_threads;                       /* of the program that could run at once then; cycle lock */
+static uint32_t cpus;                               /* written once */
+static bool given_up;                               /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost, told_unreadable, told_blind; /* the program was warned once */
 
 enum { LITTLE_OVER = 2 << 20 };
@@ -62,6 +62,7 @@ static uint64_t overhead(void)
 static void pace(void)
 {
     struct pacer_input in = {.live = last_live,
+                             .unread = last_unread,
                              .roots = last_roots,
                              .overhead = overhead(),
                              .limit = settings.limit,
@@ -87,6 +88,7 @@ static void mark_roots_and_heap(struct cycle_report *r)
     r->roots_scanned = n.root_bytes;
     r->live = n.marked_bytes;
     r->objects_scanned = n.scanned_bytes;
+    r->unread = n.unread_bytes;
     r->cpu = n.cpu_ns;
     event(GC_SPAN_EVENT_ROOTS_DONE, r, r->roots_scanned);
     event(GC_SPAN_EVENT_MARK_DONE, r, r->live);
@@ -156,6 +158,7 @@ static bool mark_world(bool stacks, struct cycle_report *r)
         return false;
     mcentral_begin_sweep();
     last_live = r->live;
+    last_unread = r->unread;
     last_roots = r->roots_scanned;
     last_threads = running_threads();
     atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);

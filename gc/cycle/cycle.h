@@ -23,6 +23,7 @@ struct cycle_report {
     uint64_t pause, cpu;                     /* world stopped; CPU time of the collecting thread in it */
     uint64_t before, live, goal;             /* heap bytes */
     uint64_t objects_scanned, roots_scanned; /* bytes */
+    uint64_t unread;                         /* bytes of what is live that marking need not look at */
     uint32_t threads;
 };
 

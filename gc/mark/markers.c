@@ -114,6 +114,7 @@ struct mark_counts markers_mark(uint64_t expected)
         workstack_finish(&leader.stack);
         all.marked_bytes += leader.counts.marked_bytes;
         all.scanned_bytes += leader.counts.scanned_bytes;
+        all.unread_bytes += leader.counts.unread_bytes;
     }
     return all;
 }

@@ -24,6 +24,9 @@
 _Static_assert(SCAN_PIECE / sizeof(uintptr_t) <= UINT16_MAX && (int)SMALL_MAX <= (int)SCAN_PIECE,
                "a grey entry counts in 16 bits");
 
+/* Setting a mark bit takes as long as scanning about so many bytes. */
+enum { BIT_COST = 256 };
+
 static uintptr_t planted_fault; /* the complement of the address: the word itself is a root, and must hold nothing */
 
 void mark_plant_fault(uintptr_t base) { planted_fault = base ? ~base : 0; }
@@ -57,6 +60,7 @@ struct scan {
     uint64_t scanned; /* bytes, or left to mark_rescan */
     unsigned at_word, nwords;
     uint64_t unscanned; /* bytes of noscan objects that were marked */
+    uint64_t unread;    /* of these, past BIT_COST of each */
     struct greytop top;
 };
 
@@ -78,6 +82,7 @@ static ALWAYS_INLINE void scan_end(const struct scan *s)
     m->nwords = s->nwords;
     m->counts.marked_bytes += s->scanned + s->unscanned;
     m->counts.scanned_bytes += s->scanned;
+    m->counts.unread_bytes += s->unread;
     workstack_close(&m->stack, s->top);
 }
 
@@ -109,10 +114,12 @@ static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page
 {
     if (!set_mark(&page->bits[i / WORD_BITS], i, shared))
         return;
-    if (page->grey == GREY_NONE)
+    if (page->grey == GREY_NONE) {
         s->unscanned += page->elemsize;
-    else
+        s->unread += page->elemsize > BIT_COST ? page->elemsize - BIT_COST : 0;
+    } else {
         *s = push_pieces(*s, page->base, page->elemsize);
+    }
 }
 
 /* p is an address in the arena. If it lies in an object that is not marked, mark that. With `room` there is room for it

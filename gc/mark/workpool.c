@@ -84,6 +84,7 @@ static void add_counts(struct mark_counts *to, struct mark_counts *from)
 {
     to->marked_bytes += from->marked_bytes;
     to->scanned_bytes += from->scanned_bytes;
+    to->unread_bytes += from->unread_bytes;
     to->root_bytes += from->root_bytes;
     to->cpu_ns += from->cpu_ns;
     to->overflowed |= from->overflowed;

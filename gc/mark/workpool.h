@@ -13,6 +13,7 @@
 struct mark_counts {
     uint64_t marked_bytes;  /* of all objects found live */
     uint64_t scanned_bytes; /* of objects scanned */
+    uint64_t unread_bytes;  /* of objects not scanned, past what their mark bits cost */
     uint64_t root_bytes;    /* of roots read */
     uint64_t cpu_ns;        /* of helpers */
     bool overflowed;        /* some grey object was dropped for want of memory */

@@ -95,6 +95,25 @@ START_TEST(minimum_goal)
 }
 END_TEST
 
+/* Buffers cost marking nothing, and buy an eighth of the room that objects which are scanned do. */
+START_TEST(buffers_buy_little)
+{
+    enum { LIVE = 40, EACH = 1 << 20 };
+    static void *volatile live[LIVE];
+    for (size_t i = 0; i < LIVE; i++)
+        ck_assert_ptr_nonnull(live[i] = gc_malloc_noscan(EACH));
+    gc_collect();
+    gc_read_memstats(&st);
+    ck_assert_uint_ge(st.next_gc, LIVE * EACH + LIVE * EACH / 8);
+    ck_assert_uint_le(st.next_gc, LIVE * EACH + LIVE * EACH / 4 + (2 << 20)); /* the roots count too */
+    for (size_t i = 0; i < LIVE; i++)
+        ck_assert_ptr_nonnull(live[i] = gc_malloc(EACH));
+    gc_collect();
+    gc_read_memstats(&st);
+    ck_assert_uint_ge(st.next_gc, 2 * LIVE * EACH);
+}
+END_TEST
+
 /* ---- memory limit ---- */
 
 START_TEST(limit_range)
@@ -391,6 +410,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, percent_paces);
     tcase_add_test(tc, percent_0);
     tcase_add_test(tc, minimum_goal);
+    tcase_add_test(tc, buffers_buy_little);
     tcase_add_test(tc, limit_range);
     tcase_add_test(tc, limit_is_a_goal);
     tcase_add_test(tc, limit_is_no_wall);
