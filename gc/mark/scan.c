@@ -24,6 +24,8 @@
 _Static_assert(SCAN_PIECE / sizeof(uintptr_t) <= UINT16_MAX && (int)SMALL_MAX <= (int)SCAN_PIECE,
                "a grey entry counts in 16 bits");
 
+enum { LONG_WORDS = 32 };
+
 /* Setting a mark bit takes as long as scanning about so many bytes. */
 enum { BIT_COST = 256 };
 
@@ -192,6 +194,35 @@ static NO_SANITIZE ALWAYS_INLINE void scan_words(struct scan *s, uintptr_t lo, u
     }
 }
 
+/* A word that is an address of the arena, or one past it: the same test as the scan's, for many words at a time. */
+static struct os_filter filter_of(const struct scan *s)
+{
+    return (struct os_filter){s->base, s->used, OS_NOTHING_MANGLED - 1, os_mangling.low};
+}
+
+/* The same for more words: where there was no pointer for a while, many are passed over at a time. */
+static NO_SANITIZE ALWAYS_INLINE void scan_long(struct scan *s, uintptr_t lo, uintptr_t hi, bool shared)
+{
+    enum { WHILE = 8 };
+    const struct os_filter filter = filter_of(s);
+    unsigned since = WHILE;
+    for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
+        if (since++ >= WHILE) {
+            at = os_filter_next(&filter, at, hi);
+            if (at >= hi)
+                return;
+            since = 0;
+        }
+        uintptr_t v = read_word(at);
+        if (in_arena(s, v)) {
+            take_word(s, v, shared, false);
+            since = 0;
+        }
+        if (unlikely(os_may_be_mangled(v)))
+            *s = take_mangled(*s, v, false);
+    }
+}
+
 /* Each word of an object makes at most one other grey: the one that leaves the ring. */
 static ALWAYS_INLINE bool has_room(struct scan *s, size_t words)
 {
@@ -207,14 +238,10 @@ static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, b
     s->scanned += hi - lo;
     if (grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
         scan_words(s, lo, hi, shared, true);
-    else
+    else if (grey_words(g) < LONG_WORDS)
         scan_words(s, lo, hi, shared, false);
-}
-
-/* A word that is an address of the arena, or one past it: the same test as the scan's, for many words at a time. */
-static struct os_filter filter_of(const struct scan *s)
-{
-    return (struct os_filter){s->base, s->used, OS_NOTHING_MANGLED - 1, os_mangling.low};
+    else
+        scan_long(s, lo, hi, shared);
 }
 
 static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
