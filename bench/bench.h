@@ -7,6 +7,10 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_DEFAULT */
+#endif
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -93,6 +97,49 @@ static inline void bench_free(void *p)
     free(p);
 #else
     (void)p;
+#endif
+}
+
+/* A full collection; nothing where memory is given back by hand. */
+static inline void bench_collect(void)
+{
+#if defined BENCH_BDWGC
+    GC_gcollect();
+#elif !defined BENCH_MALLOC
+    gc_collect();
+#endif
+}
+
+/* Has the allocator give all memory that is free back to the system. A malloc that may be preloaded is asked by a name
+ * of its own. */
+static inline void bench_release(void)
+{
+#if defined BENCH_BDWGC
+    GC_gcollect(); /* what a collection finds free, later ones unmap */
+    GC_gcollect();
+    GC_gcollect_and_unmap();
+#elif defined BENCH_MALLOC
+    int (*trim)(size_t) = (int (*)(size_t))dlsym(RTLD_DEFAULT, "malloc_trim");
+    int (*control)(const char *, void *, size_t *, void *, size_t) =
+        (int (*)(const char *, void *, size_t *, void *, size_t))dlsym(RTLD_DEFAULT, "mallctl");
+    void (*collect)(_Bool) = (void (*)(_Bool))dlsym(RTLD_DEFAULT, "mi_collect");
+    void (*idle)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "MallocExtension_MarkThreadIdle");
+    void (*release)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "MallocExtension_ReleaseFreeMemory");
+
+    if (control != NULL) { /* jemalloc; 4096 is MALLCTL_ARENAS_ALL */
+        control("thread.tcache.flush", NULL, NULL, NULL, 0);
+        control("arena.4096.purge", NULL, NULL, NULL, 0);
+    }
+    if (collect != NULL)
+        collect(1);
+    if (idle != NULL) /* tcmalloc: gives its cache back */
+        idle();
+    if (release != NULL)
+        release();
+    if (trim != NULL)
+        trim(0);
+#else
+    gc_release_memory();
 #endif
 }
 

@@ -9,7 +9,8 @@
  * first of a row must be there. One that exits with an error, is killed, runs longer than the limit or prints something
  * else than the first variant did is reported as FAILED, and the exit status is 1.
  *
- * A line "value NAME NUMBER UNIT" that a program prints is no part of what is compared: its medians are reported.
+ * A line "value NAME NUMBER UNIT" that a program prints is no part of what is compared: its medians are reported, of
+ * many values side by side.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* wait4, pipe2 */
@@ -32,6 +33,7 @@ enum {
     MAX_RUNS = 101,     /* of one variant */
     MAX_VARIANTS = 128, /* in all rows together */
     MAX_VALUES = 16,    /* that one program prints */
+    LISTED_VALUES = 4,  /* the report has more than these as a table */
     MAX_WORDS = 32,     /* of a command */
     MAX_LINE = 1024,    /* bytes */
     USAGE = 2           /* exit status */
@@ -198,11 +200,20 @@ static _Noreturn void become(const char *command, int out)
     _exit(127);
 }
 
-static struct value *value_named(struct variant *v, const char *name, const char *unit)
+static struct value *find_value(struct variant *v, const char *name)
 {
     for (int i = 0; i < v->n_values; i++)
         if (strcmp(v->values[i].name, name) == 0)
             return &v->values[i];
+    return NULL;
+}
+
+static struct value *value_named(struct variant *v, const char *name, const char *unit)
+{
+    struct value *value = find_value(v, name);
+
+    if (value != NULL)
+        return value;
     if (v->n_values == MAX_VALUES)
         return NULL;
     strcpy(v->values[v->n_values].name, name);
@@ -382,6 +393,47 @@ static void print_values(FILE *f, const struct variant *v)
     }
 }
 
+static void print_value_cell(FILE *f, struct variant *v, const char *name)
+{
+    const struct value *value = v->trouble[0] == '\0' ? find_value(v, name) : NULL;
+
+    if (value == NULL)
+        fprintf(f, " - |");
+    else
+        fprintf(f, " %.2f |", spread_of(value->v, value->n).median);
+}
+
+/* The values that the first variant printed, a line each, beside those of the others. */
+static void print_value_table(FILE *f, int first)
+{
+    const struct variant *base = &variants[first];
+
+    fprintf(f, "| value, median |");
+    for (int i = first; i < row_end(first); i++)
+        fprintf(f, " %s |", variants[i].name);
+    fprintf(f, "\n|---|");
+    for (int i = first; i < row_end(first); i++)
+        fprintf(f, "---|");
+    fprintf(f, "\n");
+    for (int k = 0; k < base->n_values; k++) {
+        fprintf(f, "| %s, %s |", base->values[k].name, base->values[k].unit);
+        for (int i = first; i < row_end(first); i++)
+            print_value_cell(f, &variants[i], base->values[k].name);
+        fprintf(f, "\n");
+    }
+    fprintf(f, "\n");
+}
+
+static void print_all_values(FILE *f, int first)
+{
+    if (row_end(first) - first > 1 && variants[first].n_values > LISTED_VALUES) {
+        print_value_table(f, first);
+        return;
+    }
+    for (int i = first; i < row_end(first); i++)
+        print_values(f, &variants[i]);
+}
+
 static void print_row(FILE *f, int first)
 {
     const struct variant *base = &variants[first];
@@ -393,8 +445,7 @@ static void print_row(FILE *f, int first)
     for (int i = first; i < row_end(first); i++)
         print_variant(f, &variants[i], base);
     fprintf(f, "\n");
-    for (int i = first; i < row_end(first); i++)
-        print_values(f, &variants[i]);
+    print_all_values(f, first);
     fprintf(f, "- commands:");
     for (int i = first; i < row_end(first); i++)
         fprintf(f, "%s `%s`", i > first ? "," : "", variants[i].command);

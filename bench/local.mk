@@ -205,6 +205,24 @@ bench_built += %D%/large-bdwgc
 %C%_large_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/frag-spangc %D%/frag-malloc
+bench_built += %D%/frag-spangc %D%/frag-malloc
+%C%_frag_spangc_SOURCES = %D%/frag.c %D%/bench.h
+%C%_frag_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_frag_spangc_LDADD = libspangc.la
+%C%_frag_malloc_SOURCES = %D%/frag.c %D%/bench.h
+%C%_frag_malloc_CPPFLAGS = $(bench_malloc_cppflags)
+%C%_frag_malloc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_frag_malloc_LDADD =
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/frag-bdwgc
+bench_built += %D%/frag-bdwgc
+%C%_frag_bdwgc_SOURCES = %D%/frag.c %D%/bench.h
+%C%_frag_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_frag_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_frag_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 # What the machine allows; it is linked with no allocator of ours.
 EXTRA_PROGRAMS += %D%/limits
 bench_built += %D%/limits
