@@ -74,6 +74,7 @@ dist_design_DATA = \
 	%D%/design/critical-path.md \
 	%D%/design/heap.md \
 	%D%/design/marking.md \
+	%D%/design/memory.md \
 	%D%/design/roots.md \
 	%D%/design/signals.md \
 	%D%/design/stopping.md \

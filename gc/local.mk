@@ -51,6 +51,8 @@ GC_SOURCES = \
 	%D%/heap/mspan.h \
 	%D%/heap/pageheap.c \
 	%D%/heap/pageheap.h \
+	%D%/heap/hugepages.c \
+	%D%/heap/hugepages.h \
 	%D%/heap/pagemark.c \
 	%D%/heap/pagemark.h \
 	%D%/heap/pagerun.c \
@@ -59,6 +61,8 @@ GC_SOURCES = \
 	%D%/heap/persistentalloc.h \
 	%D%/heap/pinned.c \
 	%D%/heap/pinned.h \
+	%D%/heap/scavenge.c \
+	%D%/heap/scavenge.h \
 	%D%/heap/sizeclass.h \
 	%D%/heap/sizeclass_tables.h \
 	%D%/heap/sweep.c \
@@ -118,6 +122,8 @@ GC_SOURCES = \
 	%D%/cycle/pacer.h \
 	%D%/cycle/sweeper.c \
 	%D%/cycle/sweeper.h \
+	%D%/cycle/sysmon.c \
+	%D%/cycle/sysmon.h \
 	%D%/watch/events.c \
 	%D%/watch/events.h \
 	%D%/watch/memstats.c \

@@ -190,16 +190,17 @@ GC_SPAN_API int gc_get_frozen(void);
 GC_SPAN_API int gc_set_percent(int percent);
 GC_SPAN_API int gc_get_percent(void);
 
-/* A soft limit in bytes for objects and the library's own data together: the nearer their sum is, the sooner a
- * collection. It is a goal and not a wall: what is live is kept even beyond it. Free pages of the heap are not counted;
- * gc_release_memory gives them back. GC_SPAN_LIMIT_NONE, or 0, is none. The setter returns the old value.
- * (Go: debug.SetMemoryLimit.) */
+/* A soft limit in bytes for all that the library holds: objects, its own data, free pages. The nearer it is, the sooner a
+ * collection; free pages go back to the system before it is passed. It is a goal and not a wall: what is live is kept
+ * even beyond it, and collections then take about half of the CPU time. GC_SPAN_LIMIT_NONE, or 0, is none. The setter
+ * returns the old value, and ends SPANGC_MEMLIMIT=auto, under which the getter returns what the control group allows at
+ * present. (Go: debug.SetMemoryLimit.) */
 #define GC_SPAN_LIMIT_NONE UINT64_MAX
 GC_SPAN_API uint64_t gc_set_memory_limit(uint64_t bytes);
 GC_SPAN_API uint64_t gc_get_memory_limit(void);
 
-/* Collects, then gives all free pages of the heap back to the operating system. Returns the bytes released by this
- * call. (bdwgc: GC_gcollect_and_unmap; Go: debug.FreeOSMemory.) */
+/* Collects, then gives all free pages of the heap back to the operating system, without waiting until they have been
+ * free for long (spangc(7), MEMORY). Returns the bytes released by this call. (bdwgc: GC_gcollect_and_unmap; Go: debug.FreeOSMemory.) */
 GC_SPAN_API size_t gc_release_memory(void);
 
 /* Called, outside every lock of the library, when an allocation of `bytes` failed after a collection. What it returns
@@ -380,7 +381,7 @@ struct gc_memstats {
     uint64_t heap_sys;       /* bytes mapped for the heap, in use or not */
     uint64_t heap_idle;      /* of these, in free pages */
     uint64_t heap_inuse;     /* of these, in spans that hold objects */
-    uint64_t heap_released;  /* of the idle, given back to the operating system */
+    uint64_t heap_released;  /* of the idle, with the operating system: given back, or never used */
     uint64_t heap_objects;   /* objects allocated and not yet freed */
     uint64_t stack_inuse;    /* bytes of stacks that the library allocated and that are in use */
     uint64_t stack_sys;      /* bytes obtained for such stacks */

@@ -4,9 +4,8 @@
  * Below:  cycle, pageheap.   Above: the program. */
 #include "api/api.h"
 #include "cycle/cycle.h"
-#include "heap/pageheap.h"
+#include "cycle/sysmon.h"
 #include "os/os.h"
-#include "watch/events.h"
 #include "world/stacks.h"
 
 #include <errno.h>
@@ -42,6 +41,7 @@ int gc_enable(void)
     while (depth > 0 && !atomic_compare_exchange_weak_explicit(&disabled, &depth, depth - 1, memory_order_relaxed,
                                                                memory_order_relaxed))
         ;
+    sysmon_note(); /* there may be garbage from meanwhile */
     return depth > 0 ? depth - 1 : 0;
 }
 
@@ -96,11 +96,10 @@ size_t gc_release_memory(void)
     if (!t)
         return 0;
     api_collect(true);
-    region_enter(&t->mcache);
-    size_t n = pageheap_release_all();
-    region_leave(&t->mcache);
+    uint64_t began = os_now_ns();
+    size_t n = sysmon_release(UINT64_MAX);
     api_stacks_release();
-    events_emit(GC_SPAN_EVENT_SCAVENGED, 0, n);
+    cycle_hooks.scavenged(n, os_now_ns() - began);
     errno = saved;
     return n;
 }

@@ -18,6 +18,7 @@
 #include "base/report.h"
 #include "cycle/cycle.h"
 #include "cycle/sweeper.h"
+#include "cycle/sysmon.h"
 #include "heap/gcbits.h"
 #include "heap/pageheap.h"
 #include "heap/persistentalloc.h"
@@ -105,6 +106,7 @@ static void in_child(void)
     thread_fork_child(caches_empty);
     events_fork_child();
     sweeper_fork_child();
+    sysmon_fork_child();
     markers_fork_child();
     api_threads_fork_child();
     world_unlock();

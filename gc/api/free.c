@@ -4,6 +4,7 @@
  * Keeps:  .start  only the start of a live object is freed, anything else aborts with one line
  * Below:  mcache, mcentral, mspan.   Above: the program, realloc.c. */
 #include "api/api.h"
+#include "cycle/sysmon.h"
 #include "heap/pageheap.h"
 
 /* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
@@ -52,4 +53,5 @@ void gc_free(void *p)
             api_bad_pointer("gc_free", p);
     }
     region_leave(&t->mcache);
+    sysmon_note();
 }

@@ -12,7 +12,9 @@
 #include "base/options.h"
 #include "cycle/cycle.h"
 #include "cycle/sweeper.h"
+#include "cycle/sysmon.h"
 #include "heap/pageheap.h"
+#include "heap/scavenge.h"
 #include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_mangle.h"
@@ -94,8 +96,11 @@ static void exclude_own_data(void)
 static void set_hooks(const struct options *o)
 {
     cycle_hooks.event = events_emit;
+    cycle_hooks.scavenged = o->scavtrace ? trace_scavenged : events_scavenged;
+    cycle_hooks.enabled = api_collections_enabled;
     if (o->gctrace)
         cycle_hooks.done = trace_cycle;
+    trace_enable_footprint(o->footprint);
 }
 
 static void start(void)
@@ -116,6 +121,8 @@ static void start(void)
     deaf_enable(o.ptrace);
     cycle_init(&o, cpus);
     sweeper_enable(o.sweeper && cpus > 1);
+    scavenge_lazily(o.madvfree);
+    sysmon_enable((uint32_t)o.scavenge);
     set_hooks(&o);
     fork_init();
     atomic_store_explicit(&started, true, memory_order_release);

@@ -6,10 +6,12 @@
  * Below:  mcache, mcentral, pinned, cycle.   Above: malloc.c and every other allocating call. */
 #include "api/api.h"
 #include "cycle/cycle.h"
+#include "cycle/sysmon.h"
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
 #include "watch/events.h"
+#include "watch/trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -63,6 +65,8 @@ static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
 {
     void *p = size > SMALL_MAX || flags >> ALLOC_ALIGN_SHIFT ? large(c, size, flags) : small(c, size, flags);
     events_heap_growth(pageheap_mapped());
+    trace_footprint();
+    sysmon_note();
     return p;
 }
 

@@ -90,6 +90,10 @@ bool options_parse_limit(struct options *o, const char *text, struct options_err
         o->mem_limit = OPTIONS_LIMIT_NONE;
         return true;
     }
+    if (strcmp(text, "auto") == 0) {
+        o->mem_limit = OPTIONS_LIMIT_AUTO;
+        return true;
+    }
     if (text[0] >= '0' && text[0] <= '9') {
         char *unit;
         errno = 0;
@@ -100,10 +104,10 @@ bool options_parse_limit(struct options *o, const char *text, struct options_err
             return true;
         }
     }
-    snprintf(
-        e->text, sizeof e->text,
-        "SPANGC_MEMLIMIT=%.40s is neither \"off\" nor a positive number of B, KiB, MiB, GiB or TiB; using no limit",
-        text);
+    snprintf(e->text, sizeof e->text,
+             "SPANGC_MEMLIMIT=%.40s is not \"off\", \"auto\" or a positive number of B, KiB, MiB, GiB or TiB; using no "
+             "limit",
+             text);
     return false;
 }
 

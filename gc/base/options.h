@@ -7,13 +7,14 @@
 #define OPTIONS_PERCENT_OFF (-1)
 #define OPTIONS_PERCENT_MAX 1000000
 #define OPTIONS_LIMIT_NONE  UINT64_MAX
+#define OPTIONS_LIMIT_AUTO  (UINT64_MAX - 1)
 
 struct options {
 #define OPTION(name, def, lo, hi, help) int name;
 #include "base/options.def"
 #undef OPTION
     int percent;        /* OPTIONS_PERCENT_OFF or 0..OPTIONS_PERCENT_MAX */
-    uint64_t mem_limit; /* bytes or OPTIONS_LIMIT_NONE */
+    uint64_t mem_limit; /* bytes, OPTIONS_LIMIT_NONE, or _AUTO: the control group's */
 };
 
 /* What was wrong with the environment, for one clear line. */

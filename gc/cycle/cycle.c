@@ -28,6 +28,7 @@
 struct cycle_settings {
     int percent;
     uint64_t limit;
+    bool limit_auto; /* the limit is the control group's */
     uint64_t stop_wait_ns;
 };
 
@@ -35,12 +36,20 @@ static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
 static uint64_t last_live, last_unread, last_roots; /* of the last mark; cycle lock */
-static uint32_t last_threads;                       /* of the program that could run at once then; cycle lock */
-static uint32_t cpus;                               /* written once */
-static bool given_up;                               /* the last stop was; cycle lock */
+static uint64_t last_waste;                         /* bytes of spans in use that were no object's then; cycle lock */
+static uint64_t last_gc_cpu,
+    last_program_cpu;               /* CPU time of the last cycle, and of the program before it; cycle lock */
+static uint64_t last_allocated;     /* bytes, before it; cycle lock */
+static uint64_t cpu_seen;           /* of the process, when the last cycle ended; cycle lock */
+static uint64_t limit_read_ns;      /* when the control group's was read; cycle lock */
+static _Atomic uint64_t live_found; /* heap_live when the last cycle ended */
+static _Atomic uint64_t last_ns;    /* when the last cycle ended */
+static uint32_t last_threads;       /* of the program that could run at once then; cycle lock */
+static uint32_t cpus;               /* written once */
+static bool given_up;               /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost, told_unreadable, told_blind; /* the program was warned once */
 
-enum { LITTLE_OVER = 2 << 20 };
+enum { LITTLE_OVER = 1 << 20 };
 
 struct cycle_hooks cycle_hooks;
 
@@ -50,13 +59,13 @@ static void event(enum gc_event_kind kind, const struct cycle_report *r, uint64_
         cycle_hooks.event(kind, r->number, value);
 }
 
-/* What the library holds beside the heap: the limit leaves the heap the rest. Free pages of the heap are no overhead:
+/* What the library holds beside objects: the limit leaves them the rest. Free pages of the heap are no overhead:
  * the heap grows into them before it takes others. */
 static uint64_t overhead(void)
 {
     struct pageheap_stats st;
     pageheap_read_stats(&st);
-    return sysmem_total() - st.mapped;
+    return sysmem_total() - st.mapped + last_waste;
 }
 
 static void pace(void)
@@ -67,16 +76,47 @@ static void pace(void)
                              .overhead = overhead(),
                              .limit = settings.limit,
                              .percent = settings.percent,
-                             .threads = last_threads};
+                             .threads = last_threads,
+                             .allocated = last_allocated,
+                             .gc_cpu = last_gc_cpu,
+                             .program_cpu = last_program_cpu};
+    atomic_store_explicit(&heap_floor, pacer_floor(&in), memory_order_relaxed);
     atomic_store_explicit(&heap_trigger, pacer_goal(&in), memory_order_relaxed);
+}
+
+static void set_limit(uint64_t limit)
+{
+    settings.limit = limit;
+    pageheap_set_limit(limit);
+}
+
+/* Nine tenths of what the control group allows: the program needs some beside the heap. It may change at any time. */
+static void read_group_limit(void)
+{
+    uint64_t group = os_cgroup_memory_limit();
+    limit_read_ns = os_now_ns();
+    set_limit(group == UINT64_MAX ? OPTIONS_LIMIT_NONE : group / 10 * 9);
+}
+
+/* Reading takes tens of microseconds, which is nothing ten times a second. */
+static void follow_group_limit(bool at_once)
+{
+    enum { INTERVAL_NS = 100 * 1000 * 1000 };
+    if (settings.limit_auto && (at_once || os_now_ns() - limit_read_ns >= INTERVAL_NS))
+        read_group_limit();
 }
 
 void cycle_init(const struct options *o, uint32_t ncpus)
 {
     settings.percent = o->percent;
-    settings.limit = o->mem_limit;
+    settings.limit_auto = o->mem_limit == OPTIONS_LIMIT_AUTO;
+    if (settings.limit_auto)
+        read_group_limit();
+    else
+        set_limit(o->mem_limit);
     settings.stop_wait_ns = (uint64_t)o->stopwait * 1000000;
     totals.start_ns = os_now_ns();
+    atomic_store_explicit(&last_ns, totals.start_ns, memory_order_relaxed);
     cpus = ncpus;
     markers_init(o->markers > 0 ? (uint32_t)o->markers : cpus);
     pace();
@@ -157,11 +197,13 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     if (!mark_all(stacks, r))
         return false;
     mcentral_begin_sweep();
+    last_allocated = r->before > last_live ? r->before - last_live : 0;
     last_live = r->live;
     last_unread = r->unread;
     last_roots = r->roots_scanned;
     last_threads = running_threads();
     atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);
+    atomic_store_explicit(&live_found, r->live, memory_order_relaxed);
     pace();
     r->goal = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
     return true;
@@ -172,6 +214,7 @@ static void put_off(void)
 {
     uint64_t live = atomic_load_explicit(&heap_live, memory_order_relaxed);
     uint64_t more = live > PACER_MINIMUM ? live : PACER_MINIMUM;
+    atomic_store_explicit(&heap_floor, live + more, memory_order_relaxed);
     atomic_store_explicit(&heap_trigger, live + more, memory_order_relaxed);
 }
 
@@ -264,17 +307,36 @@ static void collect_stopped(struct run *run)
         event(GC_SPAN_EVENT_RESTARTED, r, r->pause);
 }
 
+/* The world runs: spans that hold more than objects do so also after this cycle. */
+static void measure_before(struct run *run, uint64_t process_cpu)
+{
+    struct pageheap_stats st;
+    pageheap_read_stats(&st);
+    last_waste = st.inuse > run->report.before ? st.inuse - run->report.before : 0;
+    last_program_cpu = process_cpu - cpu_seen;
+}
+
+static void measure_after(struct run *run)
+{
+    run->report.footprint = pageheap_footprint();
+    cpu_seen = os_process_cpu_ns();
+    last_gc_cpu = run->report.cpu;
+    atomic_store_explicit(&last_ns, os_now_ns(), memory_order_relaxed);
+}
+
 static void collect_locked(struct run *run)
 {
     sigset_t old;
     struct cycle_report *r = &run->report;
-    uint64_t cpu = os_thread_cpu_ns();
+    uint64_t cpu = os_thread_cpu_ns(), all_cpu = os_process_cpu_ns();
     r->start = os_now_ns() - totals.start_ns;
     r->before = atomic_load_explicit(&heap_live, memory_order_relaxed);
     r->number = run->asks ? 0 : (uint32_t)totals.cycles + 1;
     r->forced = run->reason == CYCLE_FORCED;
     event(GC_SPAN_EVENT_CYCLE_START, r, r->before);
+    follow_group_limit(run->reason != CYCLE_DUE);
     sweeper_finish();
+    measure_before(run, all_cpu);
     mask_block(&old);
     collect_stopped(run);
     mask_restore(&old);
@@ -282,6 +344,7 @@ static void collect_locked(struct run *run)
     totals.cpu_ns += r->cpu;
     if (run->done && !run->asks)
         count_pause(r);
+    measure_after(run);
 }
 
 static void run_with_images_still(void *arg)
@@ -384,10 +447,29 @@ uint64_t cycle_set_limit(uint64_t limit)
 {
     lock_acquire(&cycle_lock);
     uint64_t old = settings.limit;
-    settings.limit = limit;
+    settings.limit_auto = false;
+    set_limit(limit);
     pace();
     lock_release(&cycle_lock);
     return old;
+}
+
+void cycle_reread_limit(void)
+{
+    lock_acquire(&cycle_lock);
+    uint64_t old = settings.limit;
+    follow_group_limit(true);
+    if (settings.limit != old)
+        pace();
+    lock_release(&cycle_lock);
+}
+
+bool cycle_garbage_since(uint64_t *ns)
+{
+    *ns = atomic_load_explicit(&last_ns, memory_order_relaxed);
+    return atomic_load_explicit(&heap_live, memory_order_relaxed) !=
+               atomic_load_explicit(&live_found, memory_order_relaxed) &&
+           (!cycle_hooks.enabled || cycle_hooks.enabled());
 }
 
 int cycle_percent(void)

@@ -10,9 +10,10 @@
 struct boundary;
 
 enum cycle_reason {
-    CYCLE_DUE,    /* the heap reached its goal; nothing is done if another thread's collection dealt with that */
-    CYCLE_FORCED, /* the program asked: done in any case, and the sweep is finished */
-    CYCLE_MEMORY, /* memory ran out: the same, but not counted as asked for */
+    CYCLE_DUE,      /* the heap reached its goal; nothing is done if another thread's collection dealt with that */
+    CYCLE_FORCED,   /* the program asked: done in any case, and the sweep is finished */
+    CYCLE_MEMORY,   /* memory ran out: the same, but not counted as asked for */
+    CYCLE_PERIODIC, /* there was none for long: the same */
 };
 
 /* What a collection did, for the trace and the statistics. Times in nanoseconds. */
@@ -24,6 +25,7 @@ struct cycle_report {
     uint64_t before, live, goal;             /* heap bytes */
     uint64_t objects_scanned, roots_scanned; /* bytes */
     uint64_t unread;                         /* bytes of what is live that marking need not look at */
+    uint64_t footprint;                      /* bytes from the OS that it has not got back, after the cycle */
     uint32_t threads;
 };
 
@@ -38,6 +40,8 @@ struct cycle_totals {
 struct cycle_hooks {
     void (*event)(enum gc_event_kind kind, uint32_t cycle, uint64_t value);
     void (*done)(const struct cycle_report *r); /* after the cycle, no lock held */
+    void (*scavenged)(uint64_t bytes, uint64_t ns);
+    bool (*enabled)(void); /* whether the program allows collections */
 };
 extern struct cycle_hooks cycle_hooks;
 
@@ -57,6 +61,12 @@ int cycle_set_percent(int percent);
 int cycle_percent(void);
 uint64_t cycle_set_limit(uint64_t limit);
 uint64_t cycle_limit(void);
+
+/* With SPANGC_MEMLIMIT=auto, what the control group allows by now. No lock held. */
+void cycle_reread_limit(void);
+
+/* Whether something was allocated since the last cycle, and may be collected; when that ended (os_now_ns). */
+bool cycle_garbage_since(uint64_t *ns);
 
 /* A copy of the totals, and keep collections away meanwhile: between the two calls none starts. */
 void cycle_lock_acquire(void);

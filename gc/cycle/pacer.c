@@ -2,9 +2,12 @@
  * Owns:   nothing. Locks: none.
  * Keeps:  .progress  the goal is at least a sixteenth (and PACER_LEAST) above what is live, whatever the limit: a heap
  *                    that does not fit its limit is collected often, not all the time
+ *         .half      and, where the limit leaves less than that, far enough that collecting takes about half of the CPU
+ *                    time: a heap that does not fit grows
  *         .minimum   and at least PACER_MINIMUM x percent / 100, and PACER_THREAD for each further thread that can run at
  *                    once, so that a small heap is not collected all the time, whoever allocates
- *         .unread    of the bytes that marking need not look at an eighth counts
+ *         .unread    of the bytes that marking need not look at an eighth counts, while collections take less than a fifth
+ *                    of the CPU time
  * Below:  nothing.   Above: cycle.
  *
  * Go: goal = live + (live + stacks + globals) * GOGC / 100. Marking here is done with the world stopped, so it starts
@@ -21,13 +24,29 @@ static uint64_t percent_of(uint64_t n, uint64_t percent)
     return percent && whole > UINT64_MAX / percent ? UINT64_MAX : whole * percent + n % 100 * percent / 100;
 }
 
+static uint64_t greater(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* The bytes for whose allocation the program runs so many times as long as a cycle takes, by the last one; but never
+ * more than are live. */
+static uint64_t bytes_between(const struct pacer_input *in, unsigned times)
+{
+    uint64_t most = greater(in->live, PACER_MINIMUM);
+    if (in->gc_cpu == 0)
+        return 0;
+    double program = in->program_cpu ? (double)in->program_cpu : 1;
+    double bytes = (double)in->allocated * (double)in->gc_cpu * times / program;
+    return bytes < (double)most ? (uint64_t)bytes : most;
+}
+
 /* The bytes that the percentage is of: room pays for marking, and what marking need not look at costs it next to nothing.
- * But a heap that holds more should not get less room than the smallest one has. */
+ * But a heap that holds more should not get less room than the smallest one has; nor should collections that are cheap
+ * take more than a fifth of the time for being many. */
 static uint64_t earning(const struct pacer_input *in)
 {
     uint64_t earns = in->live - in->unread / 8 * 7;
-    uint64_t least = in->live < PACER_MINIMUM ? in->live : PACER_MINIMUM;
-    return earns > least ? earns : least;
+    uint64_t least = greater(lesser(in->live, PACER_MINIMUM), lesser(in->live, bytes_between(in, 4)));
+    return greater(earns, least);
 }
 
 static uint64_t goal_for_percent(const struct pacer_input *in)
@@ -48,11 +67,15 @@ static uint64_t goal_for_limit(const struct pacer_input *in)
     return in->limit > in->overhead ? in->limit - in->overhead : 0;
 }
 
+uint64_t pacer_floor(const struct pacer_input *in)
+{
+    uint64_t progress = add_sat(in->live, greater(in->live / 16, PACER_LEAST));
+    if (goal_for_limit(in) >= progress)
+        return progress;
+    return greater(progress, lesser(add_sat(in->live, bytes_between(in, 1)), goal_for_percent(in)));
+}
+
 uint64_t pacer_goal(const struct pacer_input *in)
 {
-    uint64_t goal = goal_for_percent(in), limited = goal_for_limit(in);
-    uint64_t step = in->live / 16 > PACER_LEAST ? in->live / 16 : PACER_LEAST;
-    uint64_t floor = add_sat(in->live, step);
-    goal = goal < limited ? goal : limited;
-    return goal > floor ? goal : floor;
+    return greater(lesser(goal_for_percent(in), goal_for_limit(in)), pacer_floor(in));
 }

@@ -8,6 +8,7 @@
 #include "cycle/sweeper.h"
 
 #include "base/check.h"
+#include "cycle/sysmon.h"
 #include "os/os.h"
 #include "world/region.h"
 #include "world/stop.h"
@@ -48,6 +49,7 @@ static void *sweeper_main(void *unused)
         seen = atomic_load_explicit(&work, memory_order_acquire);
         while (sweep_some(&t->mcache, SWEEPER_BATCH))
             ;
+        sysmon_note();
     }
 }
 

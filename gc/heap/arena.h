@@ -29,6 +29,7 @@ struct arena {
     struct mspan **runs;    /* by page: the free run that it is an end of; stale elsewhere. Page heap's lock */
     uint64_t *dirty;        /* by page: may hold bytes that are not zero. Page heap's lock */
     uint64_t *released;     /* by page: its memory is with the OS. Page heap's lock */
+    uint64_t *huge;         /* by granule: the kernel is asked for huge pages. Page heap's lock */
     size_t reserved;        /* bytes reserved from base */
     size_t max;             /* bytes the tables can describe */
 };

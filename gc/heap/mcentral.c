@@ -196,8 +196,21 @@ static void gather(struct mcentral *c, struct span_batch *b)
     }
 }
 
+/* Beyond the memory limit, garbage that is not swept yet must not stand beside what is taken into use. */
+static void stay_within_limit(void)
+{
+    size_t freed = 0;
+    if (likely(!pageheap_over_limit()))
+        return;
+    for (int i = 0; i < RECLAIM_SPANS && mcentral_sweep_one(&freed); i++)
+        ;
+    pageheap_release_over_limit();
+    if (pageheap_over_limit())
+        heap_make_due();
+}
+
 /* Pages for a span: free ones first, then what sweeping some of the heap sets free, then the OS's. */
-static struct mspan *get_pages(struct pageheap_request *rq)
+static struct mspan *find_pages(struct pageheap_request *rq)
 {
     size_t freed = 0;
     rq->may_grow = false;
@@ -213,6 +226,13 @@ static struct mspan *get_pages(struct pageheap_request *rq)
         return s;
     rq->may_grow = true;
     return pageheap_alloc(rq);
+}
+
+static struct mspan *get_pages(struct pageheap_request *rq)
+{
+    struct mspan *s = find_pages(rq);
+    stay_within_limit();
+    return s;
 }
 
 static struct mspan *fresh_span(const struct mcentral *c)

@@ -54,7 +54,7 @@ struct mspan {
             uint32_t priority;                   /* heap */
             uint8_t side;                        /* enum heap_side. heap */
             uint32_t released_pages;             /* of its pages, with the OS. heap */
-            uint64_t unused_since; /* CLOCK_MONOTONIC, ns: the latest that a page of it was in use. heap */
+            uint64_t unused_since; /* CLOCK_MONOTONIC, ns: when its pages were freed, the mean of them. heap */
         };
     };
 } __attribute__((aligned(64)));

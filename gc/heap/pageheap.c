@@ -11,17 +11,20 @@
 
 #include "base/check.h"
 #include "base/lock.h"
+#include "heap/hugepages.h"
 #include "heap/pagemark.h"
 #include "heap/pagerun.h"
+#include "heap/scavenge.h"
 #include "heap/sweep.h"
 #include "heap/sysmem.h"
 #include "os/os.h"
-#include "os/os_mem.h"
 
 #include <string.h>
 
 static struct lock lock = LOCK_INIT(RANK_PAGEHEAP);
-static uint64_t inuse_pages, released_pages;
+static uint64_t inuse_pages;
+static _Atomic uint64_t released_pages;     /* written with the lock held */
+static _Atomic uint64_t limit = UINT64_MAX; /* of all that the library holds */
 static uint64_t large_mallocs, large_frees, large_malloc_pages, large_free_pages;
 
 bool pageheap_init(uint64_t want, uint64_t max) { return arena_init(want, max); }
@@ -38,25 +41,11 @@ static size_t empty_pages_at_end(void)
     return s && mspan_state_of(s) == MSPAN_FREE && s->side == SIDE_EMPTY ? s->npages : 0;
 }
 
-/* Huge pages save marking the page walks, and the first touch most of its cost. Not for the first granules, of which a
- * program with a small heap touches little, nor for large objects that are not scanned: nobody but the program touches
- * those, and perhaps not all of them. Where the two kinds of memory meet the kernel keeps a record, of which a process may
- * have 65,530. */
-static void choose_page_size(const struct pageheap_request *rq, size_t page, size_t npages)
-{
-    enum { SMALL_HEAP = (8 << 20) >> PAGE_SHIFT, MAX_BORDERS = 8192 };
-    static bool last;
-    static uint32_t borders;
-    bool huge = page >= SMALL_HEAP && rq->spc != SPANCLASS_LARGE_NOSCAN;
-    if (huge != last && borders < MAX_BORDERS) {
-        last = huge;
-        borders++;
-    }
-    if (last)
-        os_prefer_huge_pages((void *)arena_address(page), npages << PAGE_SHIFT);
-}
+static uint64_t released(void) { return atomic_load_explicit(&released_pages, memory_order_relaxed); }
+static void set_released(uint64_t n) { atomic_store_explicit(&released_pages, n, memory_order_relaxed); }
 
-static bool grow(const struct pageheap_request *rq, size_t npages)
+/* What the heap grows by has not been touched, so it is as good as released. */
+static bool grow(size_t npages)
 {
     size_t have = empty_pages_at_end(), page = mapped_pages();
     struct mspan *s = pagerun_record_new();
@@ -67,15 +56,35 @@ static bool grow(const struct pageheap_request *rq, size_t npages)
         pagerun_record_free(s);
         return false;
     }
-    choose_page_size(rq, page, more);
+    bits_set_range(arena.released, page, page + more);
+    set_released(released() + more);
     pagerun_describe(s, page, more, SIDE_EMPTY, os_now_ns());
     pagerun_insert(s);
     return true;
 }
 
-/* A run with room for the request, out of its pool and on the side that will use it. */
-static struct mspan *take_run(size_t room, enum heap_side side, struct mspan *spare, bool *used_spare)
+/* These pages are held from here on. */
+static void take_back(size_t page, size_t npages)
 {
+    size_t back = bits_count_range(arena.released, page, page + npages);
+    if (back > 0)
+        bits_clear_range(arena.released, page, page + npages);
+    set_released(released() - back);
+}
+
+/* Whole granules are about to be used: of a huge page the first touch brings all into memory. */
+static void use_granules(const struct pageheap_request *rq, size_t page, size_t npages)
+{
+    hugepages_prefer(page, npages, rq->spc == SPANCLASS_LARGE_NOSCAN);
+    for (size_t at = page; at < page + npages; at += GRANULE_PAGES)
+        if (bits_test(arena.huge, at / GRANULE_PAGES))
+            take_back(at, GRANULE_PAGES);
+}
+
+/* A run with room for the request, out of its pool and on the side that will use it. */
+static struct mspan *take_run(const struct pageheap_request *rq, size_t room, struct mspan *spare, bool *used_spare)
+{
+    enum heap_side side = side_of(rq->spc);
     struct mspan *s = pagerun_find(side, room);
     if (s) {
         pagerun_remove(s);
@@ -87,6 +96,7 @@ static struct mspan *take_run(size_t room, enum heap_side side, struct mspan *sp
     pagerun_remove(s);
     size_t page = arena_page(s->base), take = round_up(room, GRANULE_PAGES), all = s->npages;
     uint64_t since = s->unused_since;
+    use_granules(rq, page, take);
     pagerun_describe(s, page, take, side, since);
     if (take < all) {
         pagerun_describe(spare, page + take, all - take, SIDE_EMPTY, since);
@@ -132,9 +142,9 @@ static struct mspan *cut_run(const struct pageheap_request *rq, struct mspan *sp
 {
     size_t room = rq->npages + rq->align_pages - 1;
     bool used = false;
-    struct mspan *s = take_run(room, side_of(rq->spc), spare[2], &used);
-    if (!s && rq->may_grow && grow(rq, room))
-        s = take_run(room, side_of(rq->spc), spare[2], &used);
+    struct mspan *s = take_run(rq, room, spare[2], &used);
+    if (!s && rq->may_grow && grow(room))
+        s = take_run(rq, room, spare[2], &used);
     if (!used)
         pagerun_record_free(spare[2]);
     if (s) {
@@ -162,10 +172,7 @@ static bool spare_records(struct mspan *spare[3])
 /* The run's pages are somebody's from here on: what was released is taken back. */
 static void account_use(const struct mspan *s)
 {
-    size_t page = arena_page(s->base), back = bits_count_range(arena.released, page, page + s->npages);
-    if (back > 0)
-        bits_clear_range(arena.released, page, page + s->npages);
-    released_pages -= back;
+    take_back(arena_page(s->base), s->npages);
     inuse_pages += s->npages;
     if (mspan_is_large(s)) {
         large_mallocs++;
@@ -237,39 +244,37 @@ void pageheap_zero(const struct mspan *s, size_t n)
     }
 }
 
-/* Release the pages of one free run that the OS has not got yet; returns how many. */
-static size_t release_run(struct mspan *s)
+size_t pageheap_scavenge(uint64_t before, size_t bytes)
 {
-    size_t page = arena_page(s->base), end = page + s->npages, n = 0;
-    for (size_t lo = page; lo < end;) {
-        lo = bits_next(arena.released, lo, end, false);
-        size_t hi = bits_next(arena.released, lo, end, true);
-        if (lo < hi && os_release((void *)arena_address(lo), (hi - lo) << PAGE_SHIFT)) {
-            bits_set_range(arena.released, lo, hi);
-            bits_clear_range(arena.dirty, lo, hi);
-            n += hi - lo;
-        }
-        lo = hi;
-    }
-    s->released_pages += (uint32_t)n;
-    return n;
-}
-
-static void release_if_free(struct mspan *s, void *arg)
-{
-    size_t *n = arg;
-    if (mspan_state_of(s) == MSPAN_FREE)
-        *n += release_run(s);
-}
-
-size_t pageheap_release_all(void)
-{
-    size_t n = 0;
     lock_acquire(&lock);
-    pageheap_each(release_if_free, &n);
-    released_pages += n;
+    size_t n = scavenge_runs(before, bytes >> PAGE_SHIFT);
+    set_released(released() + n);
     lock_release(&lock);
     return n << PAGE_SHIFT;
+}
+
+uint64_t pageheap_oldest_unused(void)
+{
+    lock_acquire(&lock);
+    uint64_t since = scavenge_oldest();
+    lock_release(&lock);
+    return since;
+}
+
+void pageheap_set_limit(uint64_t bytes) { atomic_store_explicit(&limit, bytes, memory_order_relaxed); }
+
+static uint64_t get_limit(void) { return atomic_load_explicit(&limit, memory_order_relaxed); }
+
+bool pageheap_over_limit(void) { return get_limit() != UINT64_MAX && pageheap_footprint() > get_limit(); }
+
+/* Free pages beyond the limit are worth more to the system than to us. */
+void pageheap_release_over_limit(void)
+{
+    lock_acquire(&lock);
+    uint64_t held = pageheap_footprint(), most = get_limit();
+    if (held > most)
+        set_released(released() + scavenge_runs(UINT64_MAX, pages_for(held - most)));
+    lock_release(&lock);
 }
 
 void pageheap_read_stats(struct pageheap_stats *st)
@@ -277,7 +282,7 @@ void pageheap_read_stats(struct pageheap_stats *st)
     lock_acquire(&lock);
     st->mapped = (uint64_t)mapped_pages() << PAGE_SHIFT;
     st->inuse = inuse_pages << PAGE_SHIFT;
-    st->released = released_pages << PAGE_SHIFT;
+    st->released = released() << PAGE_SHIFT;
     st->large_mallocs = large_mallocs;
     st->large_frees = large_frees;
     st->large_malloc_bytes = large_malloc_pages << PAGE_SHIFT;
@@ -287,6 +292,8 @@ void pageheap_read_stats(struct pageheap_stats *st)
 }
 
 uint64_t pageheap_mapped(void) { return arena_used(); }
+
+uint64_t pageheap_footprint(void) { return sysmem_total() - (released() << PAGE_SHIFT); }
 
 void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg)
 {
@@ -324,7 +331,7 @@ void pageheap_check(void)
     pageheap_each(tally_run, &t);
     CHECK_ALWAYS(t.next == mapped_pages(), "pageheap.tiles");
     CHECK_ALWAYS(t.inuse == inuse_pages && t.free == pagerun_check(), "pageheap.counts");
-    CHECK_ALWAYS(released_pages == bits_count_range(arena.released, 0, mapped_pages()), "pageheap.released");
+    CHECK_ALWAYS(released() == bits_count_range(arena.released, 0, mapped_pages()), "pageheap.released");
 }
 
 void pageheap_fork_acquire(void) { lock_acquire(&lock); }

@@ -7,7 +7,7 @@
 enum { LIST_PAGES = 128 }; /* runs of fewer pages are in lists by length, longer ones in a treap */
 
 struct pageheap_stats {
-    uint64_t mapped, inuse, released;    /* bytes; mapped - inuse is free */
+    uint64_t mapped, inuse, released;    /* bytes; mapped - inuse is free, and released or not yet touched in part */
     uint64_t large_mallocs, large_frees; /* objects */
     uint64_t large_malloc_bytes, large_free_bytes;
     uint64_t span_records; /* bytes of span records in use */
@@ -33,13 +33,25 @@ void pageheap_free(struct mspan *s);
 /* Fill with zeros what is not known to be zero among the first n bytes of a span that was just allocated. */
 void pageheap_zero(const struct mspan *s, size_t n);
 
-/* Give the memory of every free run back to the OS; returns the bytes that it had not got yet. */
-size_t pageheap_release_all(void);
+/* Give the memory of free runs that have been unused since `before` (os_now_ns) back to the OS, about `bytes` of it, of
+ * the longest first. Returns how much; 0 when nothing is left. */
+size_t pageheap_scavenge(uint64_t before, size_t bytes);
+
+/* Since when the longest unused free memory has been so that is not with the OS; UINT64_MAX when all is. */
+uint64_t pageheap_oldest_unused(void);
+
+/* Whether more is held than may be, metadata included; give free memory back until it is not. */
+void pageheap_set_limit(uint64_t bytes);
+bool pageheap_over_limit(void);
+void pageheap_release_over_limit(void);
 
 void pageheap_read_stats(struct pageheap_stats *st);
 
 /* Bytes mapped so far: rises when the heap grows. */
 uint64_t pageheap_mapped(void);
+
+/* Bytes that the library has from the OS, metadata included, and that it has not given back. */
+uint64_t pageheap_footprint(void);
 
 /* Every run of pages in order of address, in use or free. The world is stopped, or the lock is held. */
 void pageheap_each(void (*fn)(struct mspan *s, void *arg), void *arg);

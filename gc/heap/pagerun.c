@@ -104,15 +104,22 @@ static struct mspan *neighbour(size_t page, enum heap_side side)
     return n && mspan_state_of(n) == MSPAN_FREE && n->side == side ? n : NULL;
 }
 
+/* By pages: a page that is freed at the edge of a long run does not make all of it young. */
+static uint64_t mean_age(const struct mspan *a, const struct mspan *b)
+{
+    const struct mspan *old = a->unused_since < b->unused_since ? a : b, *young = old == a ? b : a;
+    double share = (double)young->npages / ((double)a->npages + (double)b->npages);
+    return old->unused_since + (uint64_t)((double)(young->unused_since - old->unused_since) * share);
+}
+
 static void absorb(struct mspan *s, struct mspan *n)
 {
     pagerun_remove(n);
     if (n->base < s->base)
         s->base = n->base;
+    s->unused_since = mean_age(s, n);
     s->npages += n->npages;
     s->released_pages += n->released_pages;
-    if (n->unused_since > s->unused_since)
-        s->unused_since = n->unused_since;
     pagerun_record_free(n);
 }
 
@@ -167,6 +174,32 @@ struct mspan *pagerun_find(enum heap_side side, size_t npages)
     const struct pool *p = &pools[side];
     size_t n = npages < LIST_PAGES ? bits_next(p->nonempty, npages, LIST_PAGES, true) : LIST_PAGES;
     return n < LIST_PAGES ? p->lists[n] : treap_find(&p->treap, npages);
+}
+
+static bool each_long(struct pool *p, bool (*fn)(struct mspan *s, void *arg), void *arg)
+{
+    for (struct mspan *s = treap_last(&p->treap); s; s = treap_previous(s))
+        if (!fn(s, arg))
+            return false;
+    return true;
+}
+
+static bool each_short(struct pool *p, bool (*fn)(struct mspan *s, void *arg), void *arg)
+{
+    for (size_t n = LIST_PAGES - 1; n > 0; n--)
+        for (struct mspan *s = p->lists[n]; s; s = s->next)
+            if (!fn(s, arg))
+                return false;
+    return true;
+}
+
+void pagerun_each(bool (*fn)(struct mspan *s, void *arg), void *arg)
+{
+    bool more = true;
+    for (int side = SIDE_COUNT; more && side-- > 0;)
+        more = each_long(&pools[side], fn, arg);
+    for (int side = SIDE_COUNT; more && side-- > 0;)
+        more = each_short(&pools[side], fn, arg);
 }
 
 static size_t check_run(const struct mspan *s, enum heap_side side)

@@ -20,6 +20,9 @@ void pagerun_remove(struct mspan *s);
 /* The shortest run of the side with at least npages, at the lowest address among treap runs; or NULL. */
 struct mspan *pagerun_find(enum heap_side side, size_t npages);
 
+/* Every run, longer ones of a pool first, while fn returns true. fn may not change the pools. */
+void pagerun_each(bool (*fn)(struct mspan *s, void *arg), void *arg);
+
 /* Free pages in the pools, all sides; and aborts when a pool is broken. */
 size_t pagerun_check(void);
 

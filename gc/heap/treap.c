@@ -107,6 +107,26 @@ struct mspan *treap_next(const struct mspan *s)
     return s->parent;
 }
 
+struct mspan *treap_last(const struct treap *t)
+{
+    struct mspan *s = t->root;
+    while (s && s->right)
+        s = s->right;
+    return s;
+}
+
+struct mspan *treap_previous(const struct mspan *s)
+{
+    if (s->left) {
+        for (s = s->left; s->right;)
+            s = s->right;
+        return (struct mspan *)s;
+    }
+    while (s->parent && s->parent->left == s)
+        s = s->parent;
+    return s->parent;
+}
+
 static void check_node(const struct mspan *s)
 {
     const struct mspan *kids[] = {s->left, s->right};

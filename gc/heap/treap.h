@@ -19,6 +19,10 @@ struct mspan *treap_find(const struct treap *t, size_t npages);
 struct mspan *treap_first(const struct treap *t);
 struct mspan *treap_next(const struct mspan *s);
 
+/* And from the end. */
+struct mspan *treap_last(const struct treap *t);
+struct mspan *treap_previous(const struct mspan *s);
+
 /* Aborts when the order, the heap property or a parent link is broken; returns the number of runs. */
 size_t treap_check(const struct treap *t);
 

@@ -35,6 +35,36 @@ NO_SANITIZE long os_syscall(long n, long a, long b, long c, long d, long e, long
     return result;
 }
 
+/* Six registers are kept, and eight more bytes keep the stack aligned. */
+__attribute__((naked, noinline)) void os_call_clean(__attribute__((unused)) void (*fn)(void *arg),
+                                                    __attribute__((unused)) void *arg)
+{
+    __asm__("pushq %rbx\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "pushq %r12\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "pushq %r13\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "pushq %r14\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "pushq %r15\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "subq $8, %rsp\n\t.cfi_adjust_cfa_offset 8\n\t"
+            "xorl %ebx, %ebx\n\t"
+            "xorl %ebp, %ebp\n\t"
+            "xorl %r12d, %r12d\n\t"
+            "xorl %r13d, %r13d\n\t"
+            "xorl %r14d, %r14d\n\t"
+            "xorl %r15d, %r15d\n\t"
+            "movq %rdi, %rax\n\t"
+            "movq %rsi, %rdi\n\t"
+            "call *%rax\n\t"
+            "addq $8, %rsp\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %r15\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %r14\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %r13\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %r12\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %rbp\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "popq %rbx\n\t.cfi_adjust_cfa_offset -8\n\t"
+            "ret");
+}
+
 /* Not by %fs:0: it may be nothing that can be read. */
 NO_CANARY uintptr_t os_thread_pointer(void)
 {

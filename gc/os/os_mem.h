@@ -34,6 +34,9 @@ void os_prefer_huge_pages(void *p, size_t n);
 /* Give the contents of mapped pages back; they stay mapped. */
 bool os_release(void *p, size_t n);
 
+/* The same when the kernel needs memory; until then they may be as they were. False where it does not know how. */
+bool os_release_lazily(void *p, size_t n);
+
 /* Give pages back, address space and all. */
 void os_free(void *p, size_t n);
 

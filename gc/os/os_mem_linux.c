@@ -82,6 +82,12 @@ bool os_release(void *p, size_t n)
     return madvise(p, n, MADV_DONTNEED) == 0;
 }
 
+bool os_release_lazily(void *p, size_t n)
+{
+    CHECK(aligned(p, n), "os_mem.aligned");
+    return madvise(p, n, MADV_FREE) == 0;
+}
+
 void os_free(void *p, size_t n)
 {
     CHECK(aligned(p, n), "os_mem.aligned");

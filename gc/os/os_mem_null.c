@@ -107,8 +107,16 @@ bool os_guard(void *p, size_t n)
     return true;
 }
 
-void os_avoid_huge_pages(void *p, size_t n) { CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents"); }
-void os_prefer_huge_pages(void *p, size_t n) { os_avoid_huge_pages(p, n); }
+void os_avoid_huge_pages(void *p, size_t n)
+{
+    CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents");
+    os_null.not_huge += n;
+}
+void os_prefer_huge_pages(void *p, size_t n)
+{
+    CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents");
+    os_null.huge += n;
+}
 
 bool os_release(void *p, size_t n)
 {
@@ -117,6 +125,14 @@ bool os_release(void *p, size_t n)
         return false;
     os_null.released += n;
     return madvise(p, n, MADV_DONTNEED) == 0;
+}
+
+/* As an old kernel; what is different is tried on the real one. */
+bool os_release_lazily(void *p, size_t n)
+{
+    (void)p;
+    (void)n;
+    return false;
 }
 
 void os_free(void *p, size_t n)

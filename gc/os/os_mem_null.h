@@ -13,6 +13,7 @@ struct os_null {
     bool fail_on;            /* and so does every later one */
     size_t reserved, mapped; /* bytes: address space reserved; readable and writable, os_alloc's too */
     size_t released;         /* bytes passed to os_release in all */
+    size_t huge, not_huge;   /* bytes passed to os_prefer_huge_pages, os_avoid_huge_pages in all */
     size_t limit;            /* mapped may not exceed this; 0 none */
     uintptr_t base;          /* where the first reservation goes */
     bool no_guards;          /* os_guard is not known to this kernel */

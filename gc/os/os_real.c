@@ -51,6 +51,8 @@ bool os_tsan_starts(void *(*fn)(void *))
            runtime.dli_fbase == its.dli_fbase;
 }
 
+bool os_own_threads(void) { return !tsan(); }
+
 #else
 
 /* Under another name: where the sanitizer is on, the compiler has its own idea of what type that is. */
@@ -63,6 +65,8 @@ bool os_tsan_starts(void *(*fn)(void *))
     (void)fn;
     return false;
 }
+
+bool os_own_threads(void) { return true; }
 
 int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 void __real_pthread_exit(void *result);

@@ -20,6 +20,10 @@
  * the new thread nothing may run before fn, not even malloc; the thread is known from its first call of the library. */
 bool os_tsan_starts(void *(*fn)(void *));
 
+/* Whether os_real_pthread_create makes threads in which the C library's functions can be called. Not where a
+ * ThreadSanitizer stands between it and us: it does not know them, and calls of pthread_mutex_lock go to it. */
+bool os_own_threads(void);
+
 int os_real_pthread_create(pthread_t *id, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 _Noreturn void os_real_pthread_exit(void *result);
 int os_real_pthread_join(pthread_t id, void **result);

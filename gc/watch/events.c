@@ -74,6 +74,13 @@ gc_event_fn events_get(void **arg)
     return fn;
 }
 
+void events_scavenged(uint64_t bytes, uint64_t ns)
+{
+    (void)ns;
+    if (bytes > 0)
+        events_emit(GC_SPAN_EVENT_SCAVENGED, 0, bytes);
+}
+
 void events_heap_growth(uint64_t mapped)
 {
     uint64_t told = atomic_load_explicit(&mapped_told, memory_order_relaxed);

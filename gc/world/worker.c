@@ -1,6 +1,8 @@
 /* worker.c - starting threads of our own.
  * Owns:   nothing. Locks: none.
  * Keeps:  .quiet  a handler of the program never runs on a thread of the library
+ *         .clean  what the program had in its registers does not stay on the stack of a thread that lives for ever: that is
+ *                 scanned, since the program's event handler may run there     (api/garbage, rings)
  * Below:  os, stop.   Above: mark/markers.c, cycle/sweeper.c. */
 #include "world/worker.h"
 
@@ -12,18 +14,32 @@
 
 enum { WORKER_STACK = 256 * 1024 };
 
-bool worker_start(void *(*fn)(void *), void *arg)
+struct start {
+    void *(*fn)(void *);
+    void *arg;
+    bool ok;
+};
+
+static void start(void *arg)
 {
+    struct start *s = arg;
     pthread_attr_t attr;
     pthread_t id;
     sigset_t old;
     if (pthread_attr_init(&attr) != 0)
-        return false;
+        return;
     pthread_attr_setstacksize(&attr, WORKER_STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     os_block_signals_but(stop_signal(), &old);
-    bool ok = os_real_pthread_create(&id, &attr, fn, arg) == 0;
+    s->ok = os_real_pthread_create(&id, &attr, s->fn, s->arg) == 0;
     os_restore_signals(&old);
     pthread_attr_destroy(&attr);
-    return ok;
+}
+
+bool worker_start(void *(*fn)(void *), void *arg)
+{
+    struct start s = {fn, arg, false};
+    if (os_own_threads())
+        os_call_clean(start, &s);
+    return s.ok;
 }

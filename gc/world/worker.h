@@ -6,7 +6,7 @@
 
 /* Start one: detached, with a small stack, every signal but the stop signal blocked, so that the program's handlers
  * never run on it. It makes itself known (thread_register(true)). No lock held, not in a region. False when the C
- * library refuses. */
+ * library refuses, and under ThreadSanitizer. */
 bool worker_start(void *(*fn)(void *), void *arg);
 
 #endif

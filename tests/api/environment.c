@@ -171,25 +171,27 @@ START_TEST(help)
 }
 END_TEST
 
-/* gc NUMBER @TIMEs PERCENT%: stop S mark M restart R ms ..., heap BEFORE -> LIVE -> GOAL goal B, N threads */
+/* gc NUMBER @TIMEs PERCENT%: stop S mark M restart R ms ..., heap BEFORE -> LIVE -> GOAL goal B, footprint F B, N threads
+ */
 static void check_trace_line(const char *line, unsigned number, bool forced)
 {
     unsigned n = 0, threads = 0;
     int share = -1, used = 0;
     double at = -1, stop = -1, mark = -1, restart = -1, pause = -1, cpu = -1;
-    unsigned long long before = 0, live = 0, goal = 0;
-    int got =
-        sscanf(line,
-               "gc %u @%lfs %d%%: stop %lf mark %lf restart %lf ms pause %lf ms, cpu %lf ms, heap %llu -> %llu -> "
-               "%llu goal B, %u threads%n",
-               &n, &at, &share, &stop, &mark, &restart, &pause, &cpu, &before, &live, &goal, &threads, &used);
-    if (got != 12 || used == 0)
-        ck_abort_msg("%d of 12 fields in: %s", got, line);
+    unsigned long long before = 0, live = 0, goal = 0, footprint = 0;
+    int got = sscanf(
+        line,
+        "gc %u @%lfs %d%%: stop %lf mark %lf restart %lf ms pause %lf ms, cpu %lf ms, heap %llu -> %llu -> "
+        "%llu goal B, footprint %llu B, %u threads%n",
+        &n, &at, &share, &stop, &mark, &restart, &pause, &cpu, &before, &live, &goal, &footprint, &threads, &used);
+    if (got != 13 || used == 0)
+        ck_abort_msg("%d of 13 fields in: %s", got, line);
     ck_assert_uint_eq(n, number);
     ck_assert(at >= 0 && share >= 0 && share <= 100);
     ck_assert(stop >= 0 && mark > 0 && restart >= 0 && pause >= mark && cpu > 0);
     ck_assert_uint_gt(before, 0);
     ck_assert_uint_gt(goal, live);
+    ck_assert_uint_gt(footprint, live);
     ck_assert_uint_ge(threads, 1);
     ck_assert_int_eq(strcmp(line + used, forced ? " (forced)" : "") == 0, 1);
 }

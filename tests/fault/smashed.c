@@ -68,7 +68,16 @@ static void last_page_of_another(void) { arena.runs[last_page(free_run(true))] =
 static void wrong_side(void) { small_span()->spanclass_ ^= 1; }
 static void run_side(void) { free_run(true)->side = SIDE_NOSCAN; }
 static void released_pages(void) { free_run(false)->released_pages++; }
-static void released_bit(void) { bits_set(arena.released, last_page(free_run(false))); }
+/* Whichever it is. */
+static void released_bit(void)
+{
+    size_t page = last_page(free_run(false));
+    if (bits_test(arena.released, page))
+        bits_clear(arena.released, page);
+    else
+        bits_set(arena.released, page);
+}
+
 static void priority(void) { free_run(true)->priority = UINT32_MAX; }
 
 static void parent(void)

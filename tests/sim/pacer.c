@@ -11,6 +11,8 @@ struct program {
     struct pacer_input in;
     uint64_t (*live_at)(uint64_t allocated); /* bytes live when so many have been allocated in all */
     uint64_t allocated, heap, goal, peak;
+    double cpu_byte;         /* ns for the program to allocate a byte; for the collector to mark one, it is 1 */
+    uint64_t last_allocated; /* when the last cycle ended */
     int cycles;
 };
 
@@ -19,6 +21,10 @@ static void collect(struct program *p)
     uint64_t live = p->live_at(p->allocated);
     p->in.live = live < p->heap ? live : p->heap;
     p->heap = p->in.live;
+    p->in.allocated = p->allocated - p->last_allocated;
+    p->in.program_cpu = (uint64_t)((double)p->in.allocated * p->cpu_byte);
+    p->in.gc_cpu = p->cpu_byte > 0 ? p->in.live : 0;
+    p->last_allocated = p->allocated;
     p->goal = pacer_goal(&p->in);
     p->cycles++;
     if (p->goal <= p->heap)
@@ -82,6 +88,17 @@ START_TEST(bytes_not_read)
     ck_assert_uint_eq(pacer_goal(&in), 8 * MIB + PACER_MINIMUM);
     in.live = in.unread = 3 * MIB;
     ck_assert_uint_eq(pacer_goal(&in), 6 * MIB);
+
+    /* Unless the program is so fast that collections would take more than a fifth of the time. */
+    in.live = in.unread = 80 * MIB;
+    in.allocated = 10 * MIB;
+    in.gc_cpu = 100;
+    in.program_cpu = 400;
+    ck_assert_uint_eq(pacer_goal(&in), 90 * MIB);
+    in.program_cpu = 200;
+    ck_assert_uint_eq(pacer_goal(&in), 100 * MIB);
+    in.program_cpu = 0;
+    ck_assert_uint_eq(pacer_goal(&in), 160 * MIB);
 }
 END_TEST
 
@@ -186,6 +203,24 @@ START_TEST(limit_below_what_is_live)
 }
 END_TEST
 
+static const struct {
+    double cpu_byte;
+    uint64_t step; /* MiB */
+} halves[] = {{0.01, 100}, {0.5, 100}, {1, 100}, {1.25, 80}, {4, 25}, {10, 10}, {100, 6}};
+
+/* .half: a heap that does not fit its limit grows until marking takes half of the time, and never to more than double. */
+START_TEST(half_the_cpu)
+{
+    struct program p = {.in = {.percent = OPTIONS_PERCENT_OFF, .limit = 64 * MIB},
+                        .live_at = live_100_mib,
+                        .cpu_byte = halves[_i].cpu_byte};
+    run(&p, 4 * GIB, MIB / 16);
+    ck_assert_uint_eq(p.goal / MIB, 100 + halves[_i].step);
+    p.in.percent = 10; /* the percentage is not exceeded for it, but for a cycle's progress */
+    ck_assert_uint_le(pacer_goal(&p.in), 110 * MIB);
+}
+END_TEST
+
 /* Numbers that no heap has must not wrap round to a small goal. */
 START_TEST(saturation)
 {
@@ -257,6 +292,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, percent_off);
     tcase_add_test(tc, limit);
     tcase_add_test(tc, limit_below_what_is_live);
+    tcase_add_loop_test(tc, half_the_cpu, 0, sizeof halves / sizeof *halves);
     tcase_add_test(tc, saturation);
     tcase_add_test(tc, exact);
     tcase_add_test(tc, monotonic);

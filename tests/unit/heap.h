@@ -55,6 +55,15 @@ static inline struct pageheap_stats page_stats(void)
     return st;
 }
 
+/* What gc_release_memory does. */
+static inline size_t release_all(void)
+{
+    size_t all = 0, n;
+    while ((n = pageheap_scavenge(UINT64_MAX, 4 * MIB)) > 0)
+        all += n;
+    return all;
+}
+
 struct heap_tally {
     size_t runs, spans;
 };

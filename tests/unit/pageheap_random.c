@@ -89,7 +89,7 @@ START_TEST(sequence)
     for (int step = 0; step < STEPS; step++) {
         bool grow = step / 1000 % 2 == 0;
         if (next_random(&x) % 100 == 0)
-            pageheap_release_all();
+            release_all();
         else if (nheld == 0 || (nheld < SPANS && next_random(&x) % 4 < (grow ? 3u : 1u)))
             take(step);
         else

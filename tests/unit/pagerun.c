@@ -89,17 +89,17 @@ START_TEST(right_neighbour)
 }
 END_TEST
 
-/* From lists and from the treap into the treap; the latest use and the pages released are those of all. */
+/* From lists and from the treap into the treap; the age is the mean by pages, and the pages released are those of all. */
 START_TEST(both_neighbours)
 {
     bits_set_range(arena.released, 12, 20);
     bits_set_range(arena.released, 150, 152);
-    give(10, 40, SIDE_NOSCAN, 9);
-    give(51, 149, SIDE_NOSCAN, 7);
-    give(50, 1, SIDE_NOSCAN, 8);
+    give(10, 40, SIDE_NOSCAN, 9000);
+    give(51, 149, SIDE_NOSCAN, 7000);
+    give(50, 1, SIDE_NOSCAN, 8000);
     expect_run(10, 190, SIDE_NOSCAN);
     ck_assert_uint_eq(run_at(10)->released_pages, 10);
-    ck_assert_uint_eq(run_at(10)->unused_since, 9);
+    ck_assert_uint_eq(run_at(10)->unused_since / 10, (40 * 9000 + 8000 + 149 * 7000) / 190 / 10);
     ck_assert_uint_eq(pagerun_check(), 190);
     ck_assert_uint_eq(records(), 1);
 }

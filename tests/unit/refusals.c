@@ -183,7 +183,7 @@ static void life(void)
         collect();
         allocate_some(round); /* sweeps on demand */
         sweep_all();
-        pageheap_release_all();
+        release_all();
         pageheap_check();
     }
     allocate_some(5);
