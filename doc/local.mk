@@ -79,4 +79,4 @@ dist_design_DATA = \
 	%D%/design/signals.md \
 	%D%/design/stopping.md \
 	%D%/design/threads.md
-EXTRA_DIST += CONTRIBUTING.md
+EXTRA_DIST += CONTRIBUTING.md %D%/img/gctrace.png

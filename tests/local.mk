@@ -270,6 +270,7 @@ meta_tests = \
 	%D%/meta/docs.sh \
 	%D%/meta/exceptions.sh \
 	%D%/meta/format.sh \
+	%D%/meta/gctrace-html.sh \
 	%D%/meta/gdb.sh \
 	%D%/meta/header.sh \
 	%D%/meta/install.sh \

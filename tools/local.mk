@@ -4,4 +4,4 @@
 noinst_PROGRAMS += %D%/measure
 %C%_measure_SOURCES = %D%/measure.c
 %C%_measure_LDADD =
-EXTRA_DIST += %D%/demo
+EXTRA_DIST += %D%/demo %D%/gctrace-html
