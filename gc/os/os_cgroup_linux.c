@@ -1,7 +1,9 @@
 /* os_cgroup_linux.c - what the control groups of the process allow, v1, v2 and both at once.
  * Owns:   the prefix of the tree that is read.
  * Locks:  none. Nothing is kept: limits change while a program runs.
- * Keeps:  .least  a limit of any group above counts too: the least is what the process gets
+ * Keeps:  .raw    system calls are made directly: open and read of the C library are points of cancellation, and files are
+ *                 read by who collects
+ *         .least  a limit of any group above counts too: the least is what the process gets
  * Below:  the kernel's files.   Above: os_machine_linux.c, the memory limit.
  *
  * A container may see a path in /proc/self/cgroup that its own /sys/fs/cgroup does not have, because it is the host's.
@@ -13,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/syscall.h>
 
 enum { FILE_MAX = 4096, GROUP_MAX = 1024, PATH_LEN = GROUP_MAX + 512 };
 
@@ -24,11 +26,11 @@ void os_cgroup_set_tree(const char *path) { prefix = path; }
 /* The file's text, ended by NUL; false when it cannot be read. */
 static bool read_text(const char *path, char *text, size_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    long fd = os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
         return false;
-    ssize_t n = read(fd, text, size - 1);
-    close(fd);
+    long n = os_syscall(SYS_read, fd, (long)text, (long)size - 1, 0, 0, 0);
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
     text[n > 0 ? n : 0] = 0;
     return n > 0;
 }
