@@ -52,9 +52,26 @@ static void add_range(struct root_job job)
     }
 }
 
+/* The collecting thread's frames below its boundary may lie within a stack that is scanned as a whole, or in the
+ * program's data: an alternate signal stack in an array. They are dead to the program, and not the same when the
+ * verifying mark reads them. */
+static void add_but_ours(struct root_job job)
+{
+    struct os_range ours = jobs.ours;
+    if (ours.lo >= job.hi || ours.hi <= job.lo) {
+        add_range(job);
+        return;
+    }
+    struct root_job below = job, above = job;
+    below.hi = ours.lo;
+    above.lo = ours.hi;
+    add_range(below); /* adds nothing where lo is not below hi */
+    add_range(above);
+}
+
 static void add_part(uintptr_t lo, uintptr_t hi, void *kind)
 {
-    add_range((struct root_job){.kind = *(enum root_kind *)kind, .lo = lo, .hi = hi});
+    add_but_ours((struct root_job){.kind = *(enum root_kind *)kind, .lo = lo, .hi = hi});
 }
 
 /* A program may have a guard page in an array, or a file mapped over one. */
@@ -68,7 +85,7 @@ static void add_data(uintptr_t lo, uintptr_t hi, void *unused)
 static void add_readable_data(uintptr_t lo, uintptr_t hi, void *unused)
 {
     (void)unused;
-    add_range((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
+    add_but_ours((struct root_job){.kind = ROOT_DATA, .lo = lo, .hi = hi});
 }
 
 /* Asked about once, though it may be cut into several by what is excluded. */
@@ -134,17 +151,9 @@ static void add_thread_range(const struct thread *t, enum root_kind kind, uintpt
     add_words(t->tid, kind, lo, hi);
 }
 
-/* The collecting thread's frames below its boundary may lie within a stack that is scanned as a whole. They are dead to
- * the program, and not the same when the verifying mark reads them. */
 static void add_stack_words(int tid, uintptr_t lo, uintptr_t hi)
 {
-    struct os_range ours = jobs.ours;
-    if (ours.lo >= hi || ours.hi <= lo) {
-        add_words(tid, ROOT_STACK, lo, hi);
-        return;
-    }
-    add_words(tid, ROOT_STACK, lo, ours.lo);
-    add_words(tid, ROOT_STACK, ours.hi, hi);
+    add_but_ours((struct root_job){.kind = ROOT_STACK, .lo = lo, .hi = hi, .tid = tid});
 }
 
 static void add_used_pages(int tid, uintptr_t lo, uintptr_t hi, const unsigned char *used)
@@ -344,6 +353,24 @@ static void add_at_boundary(const struct thread *t)
     add_stack(t, sp, sp, (struct os_range){t->other_lo, t->other_hi});
 }
 
+static void add_stacks(void)
+{
+    stacks_begin_notes();
+    for (const struct thread *t = thread_list; t; t = t->next) {
+        if (t->internal)
+            continue;
+        CHECK(t->held || t->context || t->boundary, "rootjobs.all");
+        if (t->held)
+            add_held(t);
+        else if (t->context)
+            add_interrupted(t);
+        else
+            add_at_boundary(t);
+    }
+    /* A thread that is nowhere may have been interrupted on any of them. */
+    stacks_each_use(jobs.lost > 0, add_listed_stack, NULL);
+}
+
 /* Not from the base of the stack that it runs on, if that is far: where the main thread's has no limit, other stacks lie
  * in between. */
 static struct os_range own_frames(void)
@@ -360,25 +387,6 @@ static struct os_range own_frames(void)
     return (struct os_range){sp - lo < DEEPEST ? lo : sp - DEEPEST, sp};
 }
 
-static void add_stacks(void)
-{
-    stacks_begin_notes();
-    jobs.ours = own_frames();
-    for (const struct thread *t = thread_list; t; t = t->next) {
-        if (t->internal)
-            continue;
-        CHECK(t->held || t->context || t->boundary, "rootjobs.all");
-        if (t->held)
-            add_held(t);
-        else if (t->context)
-            add_interrupted(t);
-        else
-            add_at_boundary(t);
-    }
-    /* A thread that is nowhere may have been interrupted on any of them. */
-    stacks_each_use(jobs.lost > 0, add_listed_stack, NULL);
-}
-
 bool rootjobs_build(bool stacks)
 {
     jobs.n = 0;
@@ -387,6 +395,7 @@ bool rootjobs_build(bool stacks)
     /* Thread-local variables that are not known otherwise lie in the stacks' mappings. */
     jobs.stacks = stacks || !os_tls_known();
     jobs.unreadable = (struct os_range){0, 0};
+    jobs.ours = own_frames();
     rootcheck_begin();
     os_each_segment(add_segment, NULL);
     add_registered();

@@ -216,7 +216,7 @@ enum { OS_RED_ZONE = 512 };
 long os_syscall(long n, long a, long b, long c, long d, long e, long f);
 
 /* fn(arg), with nothing of its caller's in the registers that a function keeps for its caller: a thread that fn makes
- * inherits them, and would have them on its stack as long as it lives. */
+ * inherits them. */
 void os_call_clean(void (*fn)(void *arg), void *arg);
 
 /* The calling thread's pthread_t, if the C library made it; whatever the thread pointer holds, it is not followed. */

@@ -1,8 +1,8 @@
 /* worker.c - starting threads of our own.
  * Owns:   nothing. Locks: none.
  * Keeps:  .quiet  a handler of the program never runs on a thread of the library
- *         .clean  what the program had in its registers does not stay on the stack of a thread that lives for ever: that is
- *                 scanned, since the program's event handler may run there     (api/garbage, rings)
+ *         .clean  it does not inherit what the program had in its registers: until it is listed it is scanned like any
+ *                 thread that nobody knows, and would hold that                       (api/garbage, rings)
  * Below:  os, stop.   Above: mark/markers.c, cycle/sweeper.c. */
 #include "world/worker.h"
 
