@@ -3,6 +3,7 @@
 # of points; of damaged, mixed, single and very many lines. Where there is nothing to show, it says so and fails.
 # shellcheck source=tests/meta/lib.sh
 . "${top_srcdir:-.}/tests/meta/lib.sh"
+skip_with_sanitizer # it runs nothing of the library
 make_tmp
 tool=$top_srcdir/tools/gctrace-html
 export AWK
