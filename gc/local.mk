@@ -23,6 +23,7 @@ GC_SOURCES = \
 	%D%/os/os_exception.h \
 	%D%/os/os_image_linux.c \
 	%D%/os/os_machine_linux.c \
+	%D%/os/os_file.h \
 	%D%/os/os_filter.h \
 	%D%/os/os_mangle.h \
 	%D%/os/os_mem.h \

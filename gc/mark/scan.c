@@ -200,8 +200,9 @@ static struct os_filter filter_of(const struct scan *s)
     return (struct os_filter){s->base, s->used, OS_NOTHING_MANGLED - 1, os_mangling.low};
 }
 
-/* The same for more words: where there was no pointer for a while, many are passed over at a time. */
-static NO_SANITIZE ALWAYS_INLINE void scan_long(struct scan *s, uintptr_t lo, uintptr_t hi, bool shared)
+/* The same for roots and for many words: where there was no pointer for a while, words are passed over eight at a time.
+ * With `past`, an address one past the end of an object is one of it too. */
+static NO_SANITIZE ALWAYS_INLINE void sift_words(struct scan *s, uintptr_t lo, uintptr_t hi, bool past, bool shared)
 {
     enum { WHILE = 8 };
     const struct os_filter filter = filter_of(s);
@@ -218,8 +219,10 @@ static NO_SANITIZE ALWAYS_INLINE void scan_long(struct scan *s, uintptr_t lo, ui
             take_word(s, v, shared, false);
             since = 0;
         }
+        if (past && in_arena(s, v - 1) && find_holds_past(v - 1))
+            take_word(s, v - 1, shared, false);
         if (unlikely(os_may_be_mangled(v)))
-            *s = take_mangled(*s, v, false);
+            *s = take_mangled(*s, v, past);
     }
 }
 
@@ -241,24 +244,13 @@ static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, b
     else if (grey_words(g) < LONG_WORDS)
         scan_words(s, lo, hi, shared, false);
     else
-        scan_long(s, lo, hi, shared);
+        sift_words(s, lo, hi, false, shared);
 }
 
 static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
 {
     struct scan s = scan_begin(m);
-    const struct os_filter filter = filter_of(&s);
-    lo = round_up(lo, sizeof(uintptr_t));
-    hi = round_down(hi, sizeof(uintptr_t));
-    for (uintptr_t at = lo; (at = os_filter_next(&filter, at, hi)) < hi; at += sizeof(uintptr_t)) {
-        uintptr_t v = read_word(at);
-        if (in_arena(&s, v))
-            take_word(&s, v, shared, false);
-        if (past && in_arena(&s, v - 1) && find_holds_past(v - 1))
-            take_word(&s, v - 1, shared, false);
-        if (unlikely(os_may_be_mangled(v)))
-            s = take_mangled(s, v, past);
-    }
+    sift_words(&s, round_up(lo, sizeof(uintptr_t)), round_down(hi, sizeof(uintptr_t)), past, shared);
     scan_end(&s);
 }
 

@@ -8,14 +8,12 @@
  *
  * A container may see a path in /proc/self/cgroup that its own /sys/fs/cgroup does not have, because it is the host's.
  * Then the files of the levels that do exist count, at last those of the root, which are the container's own. */
-#include "os/os.h"
+#include "os/os_file.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 enum { FILE_MAX = 4096, GROUP_MAX = 1024, PATH_LEN = GROUP_MAX + 512 };
 
@@ -26,11 +24,11 @@ void os_cgroup_set_tree(const char *path) { prefix = path; }
 /* The file's text, ended by NUL; false when it cannot be read. */
 static bool read_text(const char *path, char *text, size_t size)
 {
-    long fd = os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int fd = os_file_open(path);
     if (fd < 0)
         return false;
-    long n = os_syscall(SYS_read, fd, (long)text, (long)size - 1, 0, 0, 0);
-    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    long n = os_file_read(fd, text, size - 1);
+    os_file_close(fd);
     text[n > 0 ? n : 0] = 0;
     return n > 0;
 }

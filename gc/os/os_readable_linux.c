@@ -6,10 +6,9 @@
  *
  * MADV_POPULATE_READ (Linux 5.14) brings pages in as reading would, and fails where that would fault: holes, PROT_NONE,
  * beyond the end of a file. mincore does not see the last two. */
-#include "os/os.h"
+#include "os/os_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -105,10 +104,10 @@ bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *ar
     char text[TEXT];
     struct line l = {0};
     bool go_on = true, any = false;
-    ssize_t n = -1;
-    int saved = errno, fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && go_on && (n = syscall(SYS_read, fd, text, sizeof text)) > 0) {
-        for (ssize_t i = 0; i < n && go_on; i++) {
+    long n = -1;
+    int saved = errno, fd = os_file_open("/proc/thread-self/maps");
+    while (fd >= 0 && go_on && (n = os_file_read(fd, text, sizeof text)) > 0) {
+        for (long i = 0; i < n && go_on; i++) {
             if (!take(&l, text[i]))
                 continue;
             any = true;
@@ -117,7 +116,7 @@ bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *ar
         }
     }
     if (fd >= 0)
-        syscall(SYS_close, fd);
+        os_file_close(fd);
     errno = saved;
     return any && go_on && n == 0;
 }

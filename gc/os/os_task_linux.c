@@ -4,11 +4,10 @@
  * Keeps:  .still  called while threads are stopped: files are read by system call into the caller's stack, so that
  *                 nothing allocates, nothing takes a lock of the C library, and nothing is a cancellation point
  * Below:  the kernel.   Above: world/unknown.c, world/deaf.c. */
-#include "os/os.h"
+#include "os/os_file.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,21 +23,6 @@ int os_task_count(void)
         return 0;
     return (int)(st.st_nlink - LINKS_OF_ANY);
 }
-
-static int open_file(const char *path)
-{
-    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-}
-
-static long read_file(int fd, char *to, size_t n)
-{
-    long got;
-    while ((got = os_syscall(SYS_read, fd, (long)to, (long)n, 0, 0, 0)) == -EINTR)
-        ;
-    return got;
-}
-
-static void close_file(int fd) { os_syscall(SYS_close, fd, 0, 0, 0, 0, 0); }
 
 static int parse_tid(const char *name)
 {
@@ -62,7 +46,7 @@ bool os_each_task(void (*fn)(int tid, void *arg), void *arg)
 {
     char entries[2048] __attribute__((aligned(8)));
     long n;
-    int fd = open_file("/proc/self/task");
+    int fd = os_file_open("/proc/self/task");
     if (fd < 0)
         return false;
     while ((n = os_syscall(SYS_getdents64, fd, (long)entries, sizeof entries, 0, 0, 0)) > 0)
@@ -73,7 +57,7 @@ bool os_each_task(void (*fn)(int tid, void *arg), void *arg)
                 fn(tid, arg);
             at += d->d_reclen;
         }
-    close_file(fd);
+    os_file_close(fd);
     return n == 0;
 }
 
@@ -91,7 +75,7 @@ struct text {
 static bool next_char(struct text *t, char *c)
 {
     if (t->at == t->n) {
-        long n = read_file(t->fd, t->buffer, sizeof t->buffer);
+        long n = os_file_read(t->fd, t->buffer, sizeof t->buffer);
         if (n <= 0)
             return false;
         t->n = (size_t)n;
@@ -115,7 +99,7 @@ static bool next_line(struct text *t)
 static bool open_text(struct text *t, const char *path)
 {
     t->at = t->n = 0;
-    t->fd = open_file(path);
+    t->fd = os_file_open(path);
     return t->fd >= 0;
 }
 
@@ -187,7 +171,7 @@ enum os_task os_task_state(int tid)
     if (!open_task_text(&t, tid, "stat"))
         return OS_TASK_RUNS;
     bool read = next_line(&t);
-    close_file(t.fd);
+    os_file_close(t.fd);
     return read ? parse_stat(t.line) : OS_TASK_ENDED;
 }
 
@@ -218,6 +202,6 @@ int os_task_blocks(int tid, int sig)
             const char *at = t.line + sizeof key - 1;
             blocks = parse_hex(&at) >> (sig - 1) & 1;
         }
-    close_file(t.fd);
+    os_file_close(t.fd);
     return blocks;
 }

@@ -5,10 +5,9 @@
  *         .cancel  nothing that runs while the world is stopped is a point of cancellation: the collecting thread would
  *                  leave with all its locks                                                     (read_pagemap)
  * Below:  the kernel, glibc.   Above: world/. */
-#include "os/os.h"
+#include "os/os_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
@@ -202,12 +201,12 @@ static bool read_pagemap(uintptr_t p, size_t n, unsigned char *used)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (n > BATCH)
         return false;
-    long fd = os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int fd = os_file_open("/proc/thread-self/pagemap");
     if (fd < 0)
         return false;
     long want = (long)(n * sizeof *entries);
     bool ok = os_syscall(SYS_pread64, fd, (long)entries, want, (long)(p / page * sizeof *entries), 0, 0) == want;
-    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    os_file_close(fd);
     for (size_t i = 0; ok && i < n; i++)
         used[i] = entries[i] >> 62 != 0;
     return ok;
