@@ -171,8 +171,8 @@ START_TEST(help)
 }
 END_TEST
 
-/* gc NUMBER @TIMEs PERCENT%: stop S mark M restart R ms ..., heap BEFORE -> LIVE -> GOAL goal B, footprint F B, N threads
- */
+/* gc NUMBER @TIMEs PERCENT%: stop S mark M restart R ms ..., heap BEFORE -> LIVE -> GOAL goal B, footprint F B,
+ * N threads */
 static void check_trace_line(const char *line, unsigned number, bool forced)
 {
     unsigned n = 0, threads = 0;

@@ -34,6 +34,17 @@ static NOINLINE struct gc_memstats *read_stats(struct gc_memstats *st)
 
 static inline uint64_t heap_objects(void) { return read_stats(&(struct gc_memstats){0})->heap_objects; }
 
+/* Bytes of the process in memory. */
+static NOINLINE uint64_t resident(void)
+{
+    unsigned long pages;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+        ck_abort_msg("/proc/self/statm cannot be read");
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static inline bool checks_full(void) { return strstr(gc_features(), "checks=full") != NULL; }
 
 static inline bool sanitizer_is(const char *name)

@@ -7,16 +7,6 @@
 
 enum { MIB = 1 << 20, WAIT_S = 40 };
 
-static uint64_t rss(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
-        ck_abort_msg("/proc/self/statm cannot be read");
-    fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void nap_ms(unsigned ms) { usleep(ms * 1000); }
 
 enum { CHUNKS = 2048 };
@@ -42,19 +32,19 @@ static NOINLINE void drop(void)
 static int falls_to(uint64_t most)
 {
     for (int i = 0; i < WAIT_S * 20; i++) {
-        if (rss() <= most)
+        if (resident() <= most)
             return 0;
         nap_ms(50);
     }
-    dprintf(STDERR_FILENO, "[still %llu bytes, not %llu]\n", (unsigned long long)rss(), (unsigned long long)most);
+    dprintf(STDERR_FILENO, "[still %llu bytes, not %llu]\n", (unsigned long long)resident(), (unsigned long long)most);
     return 1;
 }
 
 static int give_back(void)
 {
-    uint64_t start = rss();
+    uint64_t start = resident();
     peak(64 * MIB);
-    if (rss() < start + 56 * MIB)
+    if (resident() < start + 56 * MIB)
         return 2;
     drop();
     return falls_to(start + 8 * MIB);
@@ -63,7 +53,7 @@ static int give_back(void)
 /* Large objects that the program frees itself go back too, with no collection in between. */
 static int give_back_freed(void)
 {
-    uint64_t start = rss();
+    uint64_t start = resident();
     peak(128 * MIB);
     gc_disable();
     for (size_t i = 0; i < CHUNKS; i++)
@@ -75,14 +65,14 @@ static int give_back_freed(void)
 /* Not while collections are forbidden; then at once. */
 static int wait_for_leave(void)
 {
-    uint64_t start = rss();
+    uint64_t start = resident();
     struct gc_memstats st;
     peak(64 * MIB);
     uint64_t cycles = read_stats(&st)->num_gc;
     gc_disable();
     drop();
     nap_ms(2000);
-    if (read_stats(&st)->num_gc != cycles || rss() < start + 60 * MIB)
+    if (read_stats(&st)->num_gc != cycles || resident() < start + 60 * MIB)
         return 3;
     gc_enable();
     return falls_to(start + 8 * MIB);
@@ -152,11 +142,11 @@ static int stay_small(void)
 
 static int keep(void)
 {
-    uint64_t start = rss();
+    uint64_t start = resident();
     peak(64 * MIB);
     drop();
     nap_ms(2500);
-    return rss() >= start + 60 * MIB && threads() <= 3 ? 0 : 7;
+    return resident() >= start + 60 * MIB && threads() <= 3 ? 0 : 7;
 }
 
 /* The child has no threads but its own, and starts those that it needs. */
@@ -196,12 +186,12 @@ static int offer(void)
 
 static int release_by_hand(void)
 {
-    uint64_t start = rss();
+    uint64_t start = resident();
     peak(64 * MIB);
     drop();
     if (gc_release_memory() < 60 * MIB)
         return 10;
-    return rss() <= start + 8 * MIB ? 0 : 11;
+    return resident() <= start + 8 * MIB ? 0 : 11;
 }
 
 static const struct {

@@ -12,16 +12,6 @@
 
 enum { MIB = 1 << 20 };
 
-static uint64_t rss(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%*u %lu", &pages) != 1)
-        abort();
-    fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static uint64_t random_state = UINT64_C(88172645463325252);
 static uint64_t next_random(void)
 {
@@ -60,7 +50,7 @@ static NOINLINE void work(size_t size, size_t keep, size_t all)
         if (done - last < MIB)
             continue;
         last = done;
-        size_t now = rss();
+        size_t now = resident();
         most_rss = now > most_rss ? now : most_rss;
     }
 }
@@ -75,7 +65,7 @@ static const size_t sizes[] = {900, 20000, 100, 300000, 3000, 64};
 
 static int stay_within(void)
 {
-    size_t start = rss(), limit = gc_get_memory_limit();
+    size_t start = resident(), limit = gc_get_memory_limit();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         work(sizes[i], limit / 3, limit * (checks_full() || sanitizer_is("") ? 1 : 6));
         drop_all();
@@ -141,6 +131,13 @@ static int is_limit(uint64_t want)
     return 1;
 }
 
+/* The limit once the file says that; NULL: once it is gone. */
+static int leads_to(const char *path, const char *text, uint64_t want)
+{
+    put(path, text);
+    return is_limit(want);
+}
+
 static int follow_v2(void)
 {
     static const char file[] = "/sys/fs/cgroup/box/memory.max";
@@ -149,21 +146,14 @@ static int follow_v2(void)
     put(file, "1000000000\n");
     os_cgroup_set_tree(tree);
     wrong += is_limit(900000000);
-    put(file, "2000000000\n");
-    wrong += is_limit(1800000000);
-    put("/sys/fs/cgroup/memory.max", "500000000\n"); /* of the group above */
-    wrong += is_limit(450000000);
+    wrong += leads_to(file, "2000000000\n", 1800000000);
+    wrong += leads_to("/sys/fs/cgroup/memory.max", "500000000\n", 450000000); /* of the group above */
     put("/sys/fs/cgroup/memory.max", "max\n");
-    put(file, "max\n");
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
-    put(file, "nonsense\n");
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
-    put(file, "-1\n");
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
-    put(file, NULL);
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
-    put("/proc/self/cgroup", NULL);
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
+    wrong += leads_to(file, "max\n", GC_SPAN_LIMIT_NONE);
+    wrong += leads_to(file, "nonsense\n", GC_SPAN_LIMIT_NONE);
+    wrong += leads_to(file, "-1\n", GC_SPAN_LIMIT_NONE);
+    wrong += leads_to(file, NULL, GC_SPAN_LIMIT_NONE);
+    wrong += leads_to("/proc/self/cgroup", NULL, GC_SPAN_LIMIT_NONE);
     return wrong;
 }
 
@@ -175,10 +165,8 @@ static int follow_v1(void)
     put(file, "1000000000\n");
     os_cgroup_set_tree(tree);
     wrong += is_limit(900000000);
-    put(file, "9223372036854771712\n");
-    wrong += is_limit(GC_SPAN_LIMIT_NONE);
-    put(file, "3000000\n"); /* less than is held: no reason to fail */
-    wrong += is_limit(2700000);
+    wrong += leads_to(file, "9223372036854771712\n", GC_SPAN_LIMIT_NONE);
+    wrong += leads_to(file, "3000000\n", 2700000); /* less than is held: no reason to fail */
     work(500, 4 * MIB, 32 * MIB);
     gc_set_memory_limit(77000000); /* the program's word counts from here on */
     wrong += is_limit(77000000);

@@ -368,16 +368,6 @@ END_TEST
 
 /* ---- giving memory back ---- */
 
-static uint64_t resident(void)
-{
-    unsigned long all_pages, in_memory;
-    FILE *f = fopen("/proc/self/statm", "r");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_eq(fscanf(f, "%lu %lu", &all_pages, &in_memory), 2);
-    fclose(f);
-    return (uint64_t)in_memory * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 START_TEST(release)
 {
     enum { BYTES = 64 << 20 };
