@@ -181,9 +181,10 @@ GC_SPAN_API int gc_set_frozen(int frozen);
 GC_SPAN_API int gc_get_frozen(void);
 
 /* The heap may grow by this percentage of what the last collection left before the next one, where long objects that are
- * not scanned count less (spangc(7), MEMORY); 100 at start, or SPANGC_PERCENT. GC_SPAN_PERCENT_OFF collects only for the memory limit, or when asked. The setter returns the old
- * value; a value that is negative and not _OFF, or above GC_SPAN_PERCENT_MAX, is EINVAL and changes nothing, and
- * GC_SPAN_PERCENT_INVALID is returned. (Go: debug.SetGCPercent.) */
+ * not scanned count less (spangc(7), MEMORY); 100 at start, or SPANGC_PERCENT. GC_SPAN_PERCENT_OFF collects only for the
+ * memory limit, or when asked. The setter returns the old value; a value that is negative and not _OFF, or above
+ * GC_SPAN_PERCENT_MAX, is EINVAL and changes nothing, and GC_SPAN_PERCENT_INVALID is returned. (Go:
+ * debug.SetGCPercent.) */
 #define GC_SPAN_PERCENT_OFF     (-1)
 #define GC_SPAN_PERCENT_INVALID (-2)
 #define GC_SPAN_PERCENT_MAX     1000000
@@ -200,7 +201,8 @@ GC_SPAN_API uint64_t gc_set_memory_limit(uint64_t bytes);
 GC_SPAN_API uint64_t gc_get_memory_limit(void);
 
 /* Collects, then gives all free pages of the heap back to the operating system, without waiting until they have been
- * free for long (spangc(7), MEMORY). Returns the bytes released by this call. (bdwgc: GC_gcollect_and_unmap; Go: debug.FreeOSMemory.) */
+ * free for long (spangc(7), MEMORY). Returns the bytes released by this call. (bdwgc: GC_gcollect_and_unmap; Go:
+ * debug.FreeOSMemory.) */
 GC_SPAN_API size_t gc_release_memory(void);
 
 /* Called, outside every lock of the library, when an allocation of `bytes` failed after a collection. What it returns

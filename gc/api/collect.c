@@ -96,10 +96,8 @@ size_t gc_release_memory(void)
     if (!t)
         return 0;
     api_collect(true);
-    uint64_t began = os_now_ns();
-    size_t n = sysmon_release(UINT64_MAX);
     api_stacks_release();
-    cycle_hooks.scavenged(n, os_now_ns() - began);
+    size_t n = sysmon_release(UINT64_MAX);
     errno = saved;
     return n;
 }

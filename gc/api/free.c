@@ -48,10 +48,12 @@ void gc_free(void *p)
     region_enter(&t->mcache);
     if (!api_find(t, p, &o))
         api_bad_pointer("gc_free", p);
+    bool large = mspan_is_large(o.span);
     if (o.span->spanclass_ != SPANCLASS_TINY) {
         if (o.base != (uintptr_t)p || !api_free_object(t, &o))
             api_bad_pointer("gc_free", p);
     }
     region_leave(&t->mcache);
-    sysmon_note();
+    if (large) /* its pages are free; of others those are that a sweep finds */
+        sysmon_note();
 }

@@ -64,15 +64,13 @@ static void read_environment(struct options *o)
     read_debug(o);
 }
 
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 /* A quarter of what the address space limit leaves, to begin with: the program needs some too. */
 static bool start_heap(void)
 {
-    uint64_t left = os_address_left(), all = least(UINT64_C(1) << 40, RAM_FACTOR * os_ram_bytes());
+    uint64_t left = os_address_left(), all = least_of(UINT64_C(1) << 40, RAM_FACTOR * os_ram_bytes());
     if (left == UINT64_MAX)
         return pageheap_init(all, all);
-    return pageheap_init(least(all, left / 4), least(all, left));
+    return pageheap_init(least_of(all, left / 4), least_of(all, left));
 }
 
 /* Each would free what only the other knows of. */
@@ -100,7 +98,7 @@ static void set_hooks(const struct options *o)
     cycle_hooks.enabled = api_collections_enabled;
     if (o->gctrace)
         cycle_hooks.done = trace_cycle;
-    trace_enable_footprint(o->footprint);
+    trace_footprint_on = o->footprint;
 }
 
 static void start(void)

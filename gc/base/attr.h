@@ -41,6 +41,8 @@ static inline void cpu_relax(void)
 
 static inline size_t round_up(size_t n, size_t to) { return (n + to - 1) & ~(to - 1); }
 static inline size_t round_down(size_t n, size_t to) { return n & ~(to - 1); }
+static inline uint64_t least_of(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t greatest_of(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static inline bool is_power_of_two(size_t n) { return n && (n & (n - 1)) == 0; }
 
 #endif

@@ -35,18 +35,13 @@ struct cycle_settings {
 static struct lock cycle_lock = LOCK_INIT(RANK_CYCLE);
 static struct cycle_settings settings = {.percent = 100, .limit = OPTIONS_LIMIT_NONE};
 static struct cycle_totals totals;
-static uint64_t last_live, last_unread, last_roots; /* of the last mark; cycle lock */
-static uint64_t last_waste;                         /* bytes of spans in use that were no object's then; cycle lock */
-static uint64_t last_gc_cpu,
-    last_program_cpu;               /* CPU time of the last cycle, and of the program before it; cycle lock */
-static uint64_t last_allocated;     /* bytes, before it; cycle lock */
-static uint64_t cpu_seen;           /* of the process, when the last cycle ended; cycle lock */
-static uint64_t limit_read_ns;      /* when the control group's was read; cycle lock */
-static _Atomic uint64_t live_found; /* heap_live when the last cycle ended */
-static _Atomic uint64_t last_ns;    /* when the last cycle ended */
-static uint32_t last_threads;       /* of the program that could run at once then; cycle lock */
-static uint32_t cpus;               /* written once */
-static bool given_up;               /* the last stop was; cycle lock */
+static struct pacer_input last; /* what the last mark found; overhead: only what spans wasted before it. Cycle lock */
+static uint64_t cpu_seen;       /* of the process, when the last cycle ended; cycle lock */
+static uint64_t limit_read_ns;  /* when the control group's was read; cycle lock */
+static _Atomic uint64_t live_found;                                      /* heap_live when the last cycle ended */
+static _Atomic uint64_t last_ns;                                         /* when the last cycle ended */
+static uint32_t cpus;                                                    /* written once */
+static bool given_up;                                                    /* the last stop was; cycle lock */
 static _Atomic bool told_failed, told_lost, told_unreadable, told_blind; /* the program was warned once */
 
 enum { LITTLE_OVER = 1 << 20 };
@@ -59,27 +54,21 @@ static void event(enum gc_event_kind kind, const struct cycle_report *r, uint64_
         cycle_hooks.event(kind, r->number, value);
 }
 
-/* What the library holds beside objects: the limit leaves them the rest. Free pages of the heap are no overhead:
+/* What the library holds beside the heap: the limit leaves the heap the rest. Free pages of the heap are no overhead:
  * the heap grows into them before it takes others. */
 static uint64_t overhead(void)
 {
     struct pageheap_stats st;
     pageheap_read_stats(&st);
-    return sysmem_total() - st.mapped + last_waste;
+    return sysmem_total() - st.mapped;
 }
 
 static void pace(void)
 {
-    struct pacer_input in = {.live = last_live,
-                             .unread = last_unread,
-                             .roots = last_roots,
-                             .overhead = overhead(),
-                             .limit = settings.limit,
-                             .percent = settings.percent,
-                             .threads = last_threads,
-                             .allocated = last_allocated,
-                             .gc_cpu = last_gc_cpu,
-                             .program_cpu = last_program_cpu};
+    struct pacer_input in = last;
+    in.overhead += overhead();
+    in.limit = settings.limit;
+    in.percent = settings.percent;
     atomic_store_explicit(&heap_floor, pacer_floor(&in), memory_order_relaxed);
     atomic_store_explicit(&heap_trigger, pacer_goal(&in), memory_order_relaxed);
 }
@@ -124,7 +113,7 @@ void cycle_init(const struct options *o, uint32_t ncpus)
 
 static void mark_roots_and_heap(struct cycle_report *r)
 {
-    struct mark_counts n = markers_mark(last_live);
+    struct mark_counts n = markers_mark(last.live);
     r->roots_scanned = n.root_bytes;
     r->live = n.marked_bytes;
     r->objects_scanned = n.scanned_bytes;
@@ -197,11 +186,11 @@ static bool mark_world(bool stacks, struct cycle_report *r)
     if (!mark_all(stacks, r))
         return false;
     mcentral_begin_sweep();
-    last_allocated = r->before > last_live ? r->before - last_live : 0;
-    last_live = r->live;
-    last_unread = r->unread;
-    last_roots = r->roots_scanned;
-    last_threads = running_threads();
+    last.allocated = r->before > last.live ? r->before - last.live : 0;
+    last.live = r->live;
+    last.unread = r->unread;
+    last.roots = r->roots_scanned;
+    last.threads = running_threads();
     atomic_store_explicit(&heap_live, r->live, memory_order_relaxed);
     atomic_store_explicit(&live_found, r->live, memory_order_relaxed);
     pace();
@@ -307,20 +296,23 @@ static void collect_stopped(struct run *run)
         event(GC_SPAN_EVENT_RESTARTED, r, r->pause);
 }
 
-/* The world runs: spans that hold more than objects do so also after this cycle. */
-static void measure_before(struct run *run, uint64_t process_cpu)
+/* Bytes of spans in use that are no object's. The world runs; everything is swept. */
+static uint64_t wasted(uint64_t live)
 {
     struct pageheap_stats st;
     pageheap_read_stats(&st);
-    last_waste = st.inuse > run->report.before ? st.inuse - run->report.before : 0;
-    last_program_cpu = process_cpu - cpu_seen;
+    return st.inuse > live ? st.inuse - live : 0;
 }
 
-static void measure_after(struct run *run)
+/* A question is no cycle, and changes no goal. */
+static void count_cycle(struct run *run)
 {
-    run->report.footprint = pageheap_footprint();
+    struct cycle_report *r = &run->report;
+    if (run->done)
+        count_pause(r);
+    r->footprint = pageheap_footprint();
+    last.gc_cpu = r->cpu;
     cpu_seen = os_process_cpu_ns();
-    last_gc_cpu = run->report.cpu;
     atomic_store_explicit(&last_ns, os_now_ns(), memory_order_relaxed);
 }
 
@@ -328,7 +320,7 @@ static void collect_locked(struct run *run)
 {
     sigset_t old;
     struct cycle_report *r = &run->report;
-    uint64_t cpu = os_thread_cpu_ns(), all_cpu = os_process_cpu_ns();
+    uint64_t cpu = os_thread_cpu_ns(), program_cpu = os_process_cpu_ns() - cpu_seen;
     r->start = os_now_ns() - totals.start_ns;
     r->before = atomic_load_explicit(&heap_live, memory_order_relaxed);
     r->number = run->asks ? 0 : (uint32_t)totals.cycles + 1;
@@ -336,15 +328,17 @@ static void collect_locked(struct run *run)
     event(GC_SPAN_EVENT_CYCLE_START, r, r->before);
     follow_group_limit(run->reason != CYCLE_DUE);
     sweeper_finish();
-    measure_before(run, all_cpu);
+    if (!run->asks) {
+        last.overhead = wasted(r->before);
+        last.program_cpu = program_cpu;
+    }
     mask_block(&old);
     collect_stopped(run);
     mask_restore(&old);
     r->cpu += os_thread_cpu_ns() - cpu;
     totals.cpu_ns += r->cpu;
-    if (run->done && !run->asks)
-        count_pause(r);
-    measure_after(run);
+    if (!run->asks)
+        count_cycle(run);
 }
 
 static void run_with_images_still(void *arg)

@@ -39,9 +39,9 @@ struct cycle_totals {
 /* What api/init.c fills in: calls upwards. Any may be NULL. */
 struct cycle_hooks {
     void (*event)(enum gc_event_kind kind, uint32_t cycle, uint64_t value);
-    void (*done)(const struct cycle_report *r); /* after the cycle, no lock held */
-    void (*scavenged)(uint64_t bytes, uint64_t ns);
-    bool (*enabled)(void); /* whether the program allows collections */
+    void (*done)(const struct cycle_report *r);     /* after the cycle, no lock held */
+    void (*scavenged)(uint64_t bytes, uint64_t ns); /* free memory was looked at; no lock held */
+    bool (*enabled)(void);                          /* whether the program allows collections */
 };
 extern struct cycle_hooks cycle_hooks;
 

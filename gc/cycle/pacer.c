@@ -24,14 +24,11 @@ static uint64_t percent_of(uint64_t n, uint64_t percent)
     return percent && whole > UINT64_MAX / percent ? UINT64_MAX : whole * percent + n % 100 * percent / 100;
 }
 
-static uint64_t greater(uint64_t a, uint64_t b) { return a > b ? a : b; }
-static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 /* The bytes for whose allocation the program runs so many times as long as a cycle takes, by the last one; but never
  * more than are live. */
 static uint64_t bytes_between(const struct pacer_input *in, unsigned times)
 {
-    uint64_t most = greater(in->live, PACER_MINIMUM);
+    uint64_t most = greatest_of(in->live, PACER_MINIMUM);
     if (in->gc_cpu == 0)
         return 0;
     double program = in->program_cpu ? (double)in->program_cpu : 1;
@@ -45,8 +42,8 @@ static uint64_t bytes_between(const struct pacer_input *in, unsigned times)
 static uint64_t earning(const struct pacer_input *in)
 {
     uint64_t earns = in->live - in->unread / 8 * 7;
-    uint64_t least = greater(lesser(in->live, PACER_MINIMUM), lesser(in->live, bytes_between(in, 4)));
-    return greater(earns, least);
+    uint64_t least = greatest_of(least_of(in->live, PACER_MINIMUM), least_of(in->live, bytes_between(in, 4)));
+    return greatest_of(earns, least);
 }
 
 static uint64_t goal_for_percent(const struct pacer_input *in)
@@ -57,7 +54,7 @@ static uint64_t goal_for_percent(const struct pacer_input *in)
     uint64_t goal = add_sat(in->live, percent_of(add_sat(earning(in), in->roots), percent));
     uint64_t more = in->threads > 1 ? (uint64_t)PACER_THREAD * (in->threads - 1) : 0;
     uint64_t least = percent_of(PACER_MINIMUM + more, percent);
-    return goal > least ? goal : least;
+    return greatest_of(goal, least);
 }
 
 static uint64_t goal_for_limit(const struct pacer_input *in)
@@ -69,13 +66,13 @@ static uint64_t goal_for_limit(const struct pacer_input *in)
 
 uint64_t pacer_floor(const struct pacer_input *in)
 {
-    uint64_t progress = add_sat(in->live, greater(in->live / 16, PACER_LEAST));
+    uint64_t progress = add_sat(in->live, greatest_of(in->live / 16, PACER_LEAST));
     if (goal_for_limit(in) >= progress)
         return progress;
-    return greater(progress, lesser(add_sat(in->live, bytes_between(in, 1)), goal_for_percent(in)));
+    return greatest_of(progress, least_of(add_sat(in->live, bytes_between(in, 1)), goal_for_percent(in)));
 }
 
 uint64_t pacer_goal(const struct pacer_input *in)
 {
-    return greater(lesser(goal_for_percent(in), goal_for_limit(in)), pacer_floor(in));
+    return greatest_of(least_of(goal_for_percent(in), goal_for_limit(in)), pacer_floor(in));
 }

@@ -11,7 +11,7 @@ struct pacer_input {
     uint64_t overhead;            /* bytes that objects cannot use: metadata, and what spans waste */
     uint64_t limit;               /* the memory limit, or OPTIONS_LIMIT_NONE */
     uint64_t allocated;           /* bytes, between the last two cycles */
-    uint64_t gc_cpu, program_cpu; /* CPU time, ns: of the last cycle, and between it and the one before */
+    uint64_t gc_cpu, program_cpu; /* CPU time, ns: of a cycle, and of the program from it to the mark */
     int percent;                  /* or OPTIONS_PERCENT_OFF */
     uint32_t threads;             /* of the program that can run at once; 0 counts as 1 */
 };

@@ -29,7 +29,7 @@ static const uint64_t second = 1000000000;
 _Atomic uint32_t sysmon_state = SYSMON_AWAKE;
 static uint64_t period_ns; /* written once */
 
-static uint64_t collect_after(void) { return period_ns < MOST_SECONDS * second ? period_ns : MOST_SECONDS * second; }
+static uint64_t collect_after(void) { return least_of(period_ns, MOST_SECONDS * second); }
 
 void sysmon_enable(uint32_t seconds)
 {
@@ -40,13 +40,15 @@ void sysmon_enable(uint32_t seconds)
 uint64_t sysmon_release(uint64_t before)
 {
     struct mcache *c = mcache_self;
-    uint64_t all = 0, n;
+    uint64_t all = 0, n, began = os_now_ns();
     do {
         region_enter(c);
         n = pageheap_scavenge(before, PIECE);
         region_leave(c);
         all += n;
     } while (n > 0);
+    if (cycle_hooks.scavenged)
+        cycle_hooks.scavenged(all, os_now_ns() - began);
     return all;
 }
 
@@ -59,19 +61,16 @@ static uint64_t oldest_unused(void)
     return since;
 }
 
-static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
-static uint64_t sooner(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 /* When the next pass has something to do, the last one having been at `last`; UINT64_MAX: never, as it looks. */
 static uint64_t next_due(uint64_t last)
 {
     uint64_t due = UINT64_MAX, collected, oldest = oldest_unused();
     if (cycle_garbage_since(&collected))
-        due = later(collected + collect_after(), last);
+        due = greatest_of(collected + collect_after(), last);
     if (oldest != UINT64_MAX)
-        due = sooner(due, later(oldest + period_ns, last + period_ns / 2));
+        due = least_of(due, greatest_of(oldest + period_ns, last + period_ns / 2));
     if (!mcentral_all_swept())
-        due = sooner(due, last + collect_after());
+        due = least_of(due, last + collect_after());
     return due;
 }
 
@@ -123,9 +122,8 @@ static void pass(void)
     if (cycle_garbage_since(&collected) && began >= collected + collect_after())
         boundary_call(collect, 0, 0);
     sweeper_finish();
-    uint64_t now = os_now_ns(), released = sysmon_release(now > period_ns ? now - period_ns : 0);
-    if (cycle_hooks.scavenged)
-        cycle_hooks.scavenged(released, os_now_ns() - now);
+    uint64_t now = os_now_ns();
+    sysmon_release(now > period_ns ? now - period_ns : 0);
 }
 
 static void *sysmon_main(void *unused)

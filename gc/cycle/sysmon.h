@@ -26,7 +26,8 @@ static ALWAYS_INLINE void sysmon_note(void)
         sysmon_call();
 }
 
-/* Give back what has been free since `before` or longer; returns bytes. Of the calling thread. */
+/* Give back what has been free since `before` (os_now_ns) or longer, and tell of it; returns bytes. No lock held, not in a
+ * region. */
 uint64_t sysmon_release(uint64_t before);
 
 /* After fork, in the child. */

@@ -272,7 +272,7 @@ void pageheap_release_over_limit(void)
 {
     lock_acquire(&lock);
     uint64_t held = pageheap_footprint(), most = get_limit();
-    if (held > most)
+    if (held > most && mapped_pages() > inuse_pages + released()) /* or all that is free is with the OS */
         set_released(released() + scavenge_runs(UINT64_MAX, pages_for(held - most)));
     lock_release(&lock);
 }

@@ -112,6 +112,7 @@ void os_avoid_huge_pages(void *p, size_t n)
     CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents");
     os_null.not_huge += n;
 }
+
 void os_prefer_huge_pages(void *p, size_t n)
 {
     CHECK_ALWAYS(in_reservation((uintptr_t)p, n), "os_mem_null.contents");

@@ -15,6 +15,7 @@ bool trace_footprint_on;
 static void print(const char *line, int n, size_t size) { report_text(line, (size_t)n < size ? (size_t)n : size - 1); }
 
 static double seconds(uint64_t ns) { return (double)ns / 1e9; }
+static double seconds_so_far(void) { return seconds(os_now_ns() - cycle_totals()->start_ns); }
 static double ms(uint64_t ns) { return (double)ns / 1e6; }
 
 /* Share of the process's CPU time that collections took so far, in percent. */
@@ -40,15 +41,12 @@ void trace_cycle(const struct cycle_report *r)
 void trace_scavenged(uint64_t bytes, uint64_t ns)
 {
     char line[160];
-    int n = snprintf(line, sizeof line, "scav @%.3fs: released %llu B in %.3f ms, footprint %llu B\n",
-                     seconds(os_now_ns() - cycle_totals()->start_ns), (unsigned long long)bytes, ms(ns),
-                     (unsigned long long)pageheap_footprint());
+    int n = snprintf(line, sizeof line, "scav @%.3fs: released %llu B in %.3f ms, footprint %llu B\n", seconds_so_far(),
+                     (unsigned long long)bytes, ms(ns), (unsigned long long)pageheap_footprint());
     print(line, n, sizeof line);
     events_scavenged(bytes, ns);
     trace_footprint();
 }
-
-void trace_enable_footprint(bool on) { trace_footprint_on = on; }
 
 void trace_footprint_step(void)
 {
@@ -59,8 +57,8 @@ void trace_footprint_step(void)
     if (step == last ||
         !atomic_compare_exchange_strong_explicit(&told, &last, step, memory_order_relaxed, memory_order_relaxed))
         return;
-    int n = snprintf(line, sizeof line, "footprint @%.3fs: %llu B held for %llu B of objects\n",
-                     seconds(os_now_ns() - cycle_totals()->start_ns), (unsigned long long)held,
-                     (unsigned long long)atomic_load_explicit(&heap_live, memory_order_relaxed));
+    int n =
+        snprintf(line, sizeof line, "footprint @%.3fs: %llu B held for %llu B of objects\n", seconds_so_far(),
+                 (unsigned long long)held, (unsigned long long)atomic_load_explicit(&heap_live, memory_order_relaxed));
     print(line, n, sizeof line);
 }

@@ -11,8 +11,7 @@ void trace_cycle(const struct cycle_report *r);
 void trace_scavenged(uint64_t bytes, uint64_t ns);
 
 /* A line when the footprint has crossed a step since the last call. */
-extern bool trace_footprint_on; /* written once */
-void trace_enable_footprint(bool on);
+extern bool trace_footprint_on; /* written once, at the start */
 void trace_footprint_step(void);
 
 static ALWAYS_INLINE void trace_footprint(void)
