@@ -99,22 +99,27 @@ static void visit(struct checkmark *c, struct ref r, struct visit v)
     c->queue[c->n++] = v;
 }
 
-static void visit_word(struct checkmark *c, uintptr_t word, struct visit v, bool past)
+static void visit_word(struct checkmark *c, uintptr_t word, const struct visit *v, bool past)
 {
     struct ref r;
     if (resolve(word, &r))
-        visit(c, r, v);
+        visit(c, r, *v);
     if (past && resolve(word - 1, &r) && r.span->exact)
-        visit(c, r, v);
+        visit(c, r, *v);
 }
+
+/* Most words are not, of the roots nearly all: they are dropped here, before anything is called. (Under
+ * AddressSanitizer, whose runtime has 9 MB of data, a collection of an empty heap took 15 ms without this, 2 with it.) */
+static ALWAYS_INLINE bool near_arena(uintptr_t word) { return word - arena.base <= arena_used(); }
 
 static NO_SANITIZE void visit_words(struct checkmark *c, uintptr_t lo, uintptr_t hi, struct visit v, bool past)
 {
     for (v.at = round_up(lo, sizeof(uintptr_t)); v.at + sizeof(uintptr_t) <= hi; v.at += sizeof(uintptr_t)) {
         uintptr_t word = *(const volatile uintptr_t *)v.at;
-        visit_word(c, word, v, past);
+        if (near_arena(word))
+            visit_word(c, word, &v, past);
         if (os_may_be_mangled(word))
-            visit_word(c, os_unmangled(word), v, past);
+            visit_word(c, os_unmangled(word), &v, past);
     }
 }
 

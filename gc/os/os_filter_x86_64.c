@@ -16,7 +16,7 @@ struct lanes {
 };
 
 /* All ones where a word passes. AVX2 compares signed numbers only, so both sides have their highest bit turned. */
-__attribute__((target("avx2"))) static inline __m256i test_four(const struct lanes *l, __m256i v)
+__attribute__((target("avx2"))) static ALWAYS_INLINE __m256i test_four(const struct lanes *l, __m256i v)
 {
     __m256i outside = _mm256_cmpgt_epi64(_mm256_xor_si256(_mm256_sub_epi64(v, l->base), l->sign), l->size);
     __m256i mangled = _mm256_cmpeq_epi64(_mm256_and_si256(v, l->mask), l->low);
