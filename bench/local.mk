@@ -224,6 +224,12 @@ bench_built += %D%/frag-bdwgc
 endif
 
 # What the machine allows; it is linked with no allocator of ours.
+EXTRA_PROGRAMS += %D%/inline
+bench_built += %D%/inline
+%C%_inline_SOURCES = %D%/inline.c %D%/bench.h
+%C%_inline_LDFLAGS = $(bench_spangc_ldflags)
+%C%_inline_LDADD = libspangc.la
+
 EXTRA_PROGRAMS += %D%/limits
 bench_built += %D%/limits
 %C%_limits_SOURCES = %D%/limits.c

@@ -30,7 +30,9 @@ dist_man3_MANS += \
 	%D%/man/gc_is_reachable_without_stacks.3 \
 	%D%/man/gc_keep_alive.3 \
 	%D%/man/gc_malloc.3 \
+	%D%/man/gc_malloc_inline.3 \
 	%D%/man/gc_malloc_noscan.3 \
+	%D%/man/gc_malloc_noscan_inline.3 \
 	%D%/man/gc_malloc_uncollectable.3 \
 	%D%/man/gc_malloc_uncollectable_noscan.3 \
 	%D%/man/gc_posix_memalign.3 \

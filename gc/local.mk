@@ -141,6 +141,7 @@ GC_SOURCES = \
 	%D%/api/fork.h \
 	%D%/api/free.c \
 	%D%/api/init.c \
+	%D%/api/inline.c \
 	%D%/api/malloc.c \
 	%D%/api/oom.c \
 	%D%/api/reach.c \
@@ -183,9 +184,10 @@ libspangc_la_LDFLAGS = $(GC_LDFLAGS) -shared -version-info $(LT_VERSION_INFO) -n
 EXTRA_libspangc_la_DEPENDENCIES = %D%/spangc.map
 
 CLEANFILES += %D%/spangc.map
-%D%/spangc.map: %D%/wrapped include/spangc.h tools/mkmap.awk
+%D%/spangc.map: %D%/wrapped include/spangc.h include/spangc/inline.h tools/mkmap.awk
 	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(top_srcdir)/tools/mkmap.awk \
-	  $(top_srcdir)/%D%/wrapped $(top_srcdir)/include/spangc.h >$@.tmp && mv $@.tmp $@
+	  $(top_srcdir)/%D%/wrapped $(top_srcdir)/include/spangc.h \
+	  $(top_srcdir)/include/spangc/inline.h >$@.tmp && mv $@.tmp $@
 
 # The static archive: one relocatable object in which only the public names are global, so that a program may have a
 # treap_insert of its own.

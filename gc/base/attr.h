@@ -12,6 +12,9 @@
 #define NOINLINE      __attribute__((noinline))
 #define PRINTF(f, a)  __attribute__((format(printf, f, a)))
 
+/* For what programs see beside the functions of spangc.h. */
+#define EXPORTED __attribute__((visibility("default")))
+
 /* A conservative scan reads whole stacks and data segments, red zones of the sanitizers included. */
 #define NO_SANITIZE __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 

@@ -15,6 +15,9 @@
 struct mcache mcache_none, mcache_interrupted;
 _Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
 
+/* For programs, see api/inline.c. The library's own name stays hidden: of two copies in a process each has its own. */
+extern _Thread_local struct mcache *gc_inline_cache_1 INITIAL_EXEC EXPORTED __attribute__((alias("mcache_self")));
+
 /* The base is 0 while it and the cache do not belong together: mcache_slot_unused looks at them from other threads. */
 static void set_group(struct mcache_slot *sl, uintptr_t base, uint64_t unused)
 {

@@ -32,7 +32,8 @@ struct mcache {
 
 /* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
  * by the test for an empty alloc_cache that every allocation makes anyway. Another such is in place while a signal
- * handler runs that interrupted the library: what the handler may not do is found by the same test. */
+runs that interrupted the library: what the handler may not do is found by the same test. Programs that include
+ * spangc/inline.h allocate from it themselves, by the name given here: see api/inline.c before changing the layout. */
 extern _Thread_local struct mcache *mcache_self INITIAL_EXEC;
 extern struct mcache mcache_none, mcache_interrupted;
 

@@ -13,7 +13,7 @@ missing=
 functions=$("$AWK" -f "$top_srcdir/tools/mkmap.awk" "$tmp/empty" "$top_srcdir/include/spangc.h" |
     sed -n 's/^ *\(gc_[a-z0-9_]*\);$/\1/p')
 [ -n "$functions" ] || fail "no functions found in spangc.h"
-for name in $functions gc_read_memstats gc_keep_alive; do
+for name in $functions gc_read_memstats gc_keep_alive gc_malloc_inline gc_malloc_noscan_inline; do
     grep -qw "$name" "$tmp/all" || missing="$missing $name"
 done
 [ -z "$missing" ] || fail "in no manual page:$missing"

@@ -1,23 +1,25 @@
 #!/bin/sh
-# header.sh - spangc.h compiles alone, in C and C++, without a word, and tells the version that configure has.
+# header.sh - spangc.h and spangc/inline.h compile alone, in C and C++, without a word, and tells the version that configure has.
 # shellcheck source=tests/meta/lib.sh
 . "${top_srcdir:-.}/tests/meta/lib.sh"
 make_tmp
 warnings='-Wall -Wextra -pedantic -Wundef -Wshadow -Werror'
 
 printf '#include <spangc.h>\n' >"$tmp/alone.c"
-printf '#include <spangc.h>\n#include <spangc.h>\nvoid use(void) { struct gc_memstats st; gc_read_memstats(&st); }\n' \
+printf '#include <spangc/inline.h>\nvoid *one(void) { return gc_malloc_inline(sizeof(long[4])); }\n' >"$tmp/inline.c"
+printf '#include <spangc.h>\n#include <spangc/inline.h>\n#include <spangc.h>\nvoid use(void) { struct gc_memstats st; gc_read_memstats(&st); }\n' \
     >"$tmp/alone.cc"
+printf 'void *one() { return gc_malloc_noscan_inline(sizeof(long[4])); }\n' >>"$tmp/alone.cc"
 for cc in $(compilers cc gcc clang); do
     for std in c11 gnu11 c17; do
         # shellcheck disable=SC2086
-        run "$cc" -std=$std $warnings -Wstrict-prototypes -I"$top_srcdir/include" -fsyntax-only "$tmp/alone.c"
+        run "$cc" -std=$std $warnings -Wstrict-prototypes -I"$top_srcdir/include" -fsyntax-only -O2 "$tmp/alone.c" "$tmp/inline.c"
     done
 done
 for cc in $(compilers g++ clang++); do
     for std in c++17 c++20; do
         # shellcheck disable=SC2086
-        run "$cc" -std=$std $warnings -I"$top_srcdir/include" -fsyntax-only "$tmp/alone.cc"
+        run "$cc" -std=$std $warnings -I"$top_srcdir/include" -fsyntax-only -O2 "$tmp/alone.cc"
     done
 done
 
