@@ -64,6 +64,7 @@ dist_man3_MANS += \
 	%D%/man/gc_thread_detach.3 \
 	%D%/man/gc_usable_size.3 \
 	%D%/man/gc_vasprintf.3 \
+	%D%/man/gc_write_mappings.3 \
 	%D%/man/gc_version.3
 
 dist_doc_DATA += README.md NEWS.md %D%/overview.md %D%/overview.svg %D%/moving-from-malloc.md

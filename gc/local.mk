@@ -44,6 +44,8 @@ GC_SOURCES = \
 	%D%/heap/gcbits.h \
 	%D%/heap/heaplive.c \
 	%D%/heap/heaplive.h \
+	%D%/heap/mappings.c \
+	%D%/heap/mappings.h \
 	%D%/heap/mcache.c \
 	%D%/heap/mcache.h \
 	%D%/heap/mcentral.c \

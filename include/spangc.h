@@ -414,6 +414,11 @@ struct gc_memstats {
 GC_SPAN_API void gc_read_memstats_sized(struct gc_memstats *st, size_t size);
 static inline void gc_read_memstats(struct gc_memstats *st) { gc_read_memstats_sized(st, sizeof *st); }
 
+/* Write a line "LOW-HIGH", two hexadecimal addresses, for each stretch of readable and writable memory that the library
+ * has mapped, in no order: the lines that are its own of /proc/PID/smaps, whose Size adds up to `sys` of gc_memstats.
+ * Returns 0, or -1 with the errno of write(2). What other threads map meanwhile may be missing. */
+GC_SPAN_API int gc_write_mappings(int fd);
+
 #ifdef __cplusplus
 }
 #endif

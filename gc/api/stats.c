@@ -1,10 +1,13 @@
-/* stats.c - gc_read_memstats.
+/* stats.c - gc_read_memstats, gc_write_mappings.
  * Owns: nothing. Locks: CYCLE and WORLD, inside memstats.c. Below: watch. Above: the program. */
 #include "api/api.h"
+#include "heap/mappings.h"
 #include "watch/memstats.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *read_at_boundary(uintptr_t st, uintptr_t unused, struct boundary *at)
 {
@@ -24,4 +27,33 @@ void gc_read_memstats_sized(struct gc_memstats *st, size_t size)
     memcpy(st, &full, known);
     memset((char *)st + known, 0, size - known);
     errno = saved;
+}
+
+struct out {
+    int fd;
+    bool failed;
+};
+
+static void write_mapping(uintptr_t lo, uintptr_t hi, void *arg)
+{
+    struct out *o = arg;
+    char line[64];
+    int n = snprintf(line, sizeof line, "%lx-%lx\n", (unsigned long)lo, (unsigned long)hi);
+    for (int at = 0; at < n && !o->failed;) {
+        ssize_t w = write(o->fd, line + at, (size_t)(n - at));
+        at += w > 0 ? (int)w : 0;
+        o->failed = w < 0 && errno != EINTR;
+    }
+}
+
+int gc_write_mappings(int fd)
+{
+    struct out o = {fd, false};
+    int saved = errno;
+    if (!api_thread())
+        return -1;
+    mappings_each(write_mapping, &o);
+    if (!o.failed)
+        errno = saved;
+    return o.failed ? -1 : 0;
 }

@@ -1,13 +1,15 @@
 /* sysmem.c - accounting over os_mem: what is taken, for what.
  * Owns:   one counter a kind, and the frozen flag; by the thread that collects, the list of what is retired.
  * Locks:  none; counters are atomic, relaxed: they are sums, nothing is published through them.
- * Keeps:  .sum      sys is the sum of the kinds, because every byte enters and leaves by this file
+ * Keeps:  .sum      sys is the sum of the kinds, because every byte enters and leaves by this file; and of the
+ *                   mappings in the list
  *         .retired  nothing is unmapped while the world is stopped: the bounds of a found thread's stack, or a range that
  *                   the program registered, may take in memory of ours, and are read until the mark is over
  * Below:  os_mem.   Above: persistentalloc, arena, work buffers. */
 #include "heap/sysmem.h"
 
 #include "base/check.h"
+#include "heap/mappings.h"
 #include "os/os_mem.h"
 
 #include <string.h>
@@ -23,16 +25,26 @@ static void sub(enum sys_kind kind, uint64_t n)
     CHECK(old >= n, "sysmem.sum");
 }
 
+/* As /proc/PID/smaps shows it, where the kernel can. */
+static void name(void *p, size_t n, enum sys_kind kind)
+{
+    os_label(p, n, kind == SYS_HEAP ? "spangc heap" : kind == SYS_STACK ? "spangc stacks" : "spangc");
+}
+
 void *sysmem_alloc(size_t n, enum sys_kind kind)
 {
     void *p = os_alloc(n);
-    if (p)
-        add(kind, n);
+    if (!p)
+        return NULL;
+    add(kind, n);
+    mappings_add(p, n);
+    name(p, n, kind);
     return p;
 }
 
 void sysmem_free(void *p, size_t n, enum sys_kind kind)
 {
+    mappings_remove(p, n); /* first: another may be given the same address at once */
     os_free(p, n);
     sub(kind, n);
 }
@@ -81,6 +93,8 @@ bool sysmem_map(void *p, size_t n, enum sys_kind kind)
     if (!os_map(p, n))
         return false;
     add(kind, n);
+    mappings_extend(p, n);
+    name(p, n, kind);
     return true;
 }
 

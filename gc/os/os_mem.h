@@ -31,6 +31,9 @@ void os_avoid_huge_pages(void *p, size_t n);
 /* Back these reserved pages by huge ones from now on, where they are mapped by whole ones. */
 void os_prefer_huge_pages(void *p, size_t n);
 
+/* What the kernel shows these pages as, where it can (Linux 5.17). */
+void os_label(void *p, size_t n, const char *name);
+
 /* Give the contents of mapped pages back; they stay mapped. */
 bool os_release(void *p, size_t n);
 

@@ -7,9 +7,15 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#ifndef PR_SET_VMA
+#define PR_SET_VMA           0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
@@ -75,6 +81,15 @@ static void advise(void *p, size_t n, int advice)
 
 void os_avoid_huge_pages(void *p, size_t n) { advise(p, n, MADV_NOHUGEPAGE); }
 void os_prefer_huge_pages(void *p, size_t n) { advise(p, n, MADV_HUGEPAGE); }
+
+void os_label(void *p, size_t n, const char *name)
+{
+    static _Atomic bool unknown;
+    int saved = errno;
+    if (!unknown && prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, n, name) != 0)
+        unknown = true;
+    errno = saved;
+}
 
 bool os_release(void *p, size_t n)
 {

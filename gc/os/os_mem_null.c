@@ -119,6 +119,8 @@ void os_prefer_huge_pages(void *p, size_t n)
     os_null.huge += n;
 }
 
+void os_label(void *p, size_t n, const char *name) { (void)p, (void)n, (void)name; }
+
 bool os_release(void *p, size_t n)
 {
     CHECK_ALWAYS(aligned(p, n), "os_mem.aligned");
