@@ -64,6 +64,14 @@ static void add_mapping(struct kernel_says *k, uintptr_t lo, uintptr_t hi, uint6
     k->rss += size == hi - lo ? rss : part;
 }
 
+static uint64_t bytes_of_ours(void)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < nours; i++)
+        n += ours[i].hi - ours[i].lo;
+    return n;
+}
+
 static struct kernel_says read_smaps(void)
 {
     struct kernel_says k = {0};
@@ -112,6 +120,7 @@ static void check(const char *when)
     uint64_t used = st.sys - st.heap_released;
     printf("# %s: sys %" PRIu64 ", of it released %" PRIu64 ", resident %" PRIu64 ", %zu mappings\n", when, st.sys,
            st.heap_released, k.rss, nours);
+    ck_assert_uint_eq(bytes_of_ours(), st.sys);
     ck_assert_uint_eq(k.size, st.sys);
     ck_assert_uint_le(k.rss, used + MIB);
 }
