@@ -1,4 +1,5 @@
-/* oom.c - the system refuses memory (ulimit -v): one collection, the handler, NULL and ENOMEM; the heap stays usable
+/* oom.c - the system refuses memory (ulimit -v, and ulimit -d, which refuses where a system that does not overcommit does:
+ * when reserved memory is to be made usable): one collection, the handler, NULL and ENOMEM; the heap stays usable
  * and nothing is lost. Holds slow.order. Each scene is a process of its own that starts under the limit. */
 #include "helpers.h"
 
@@ -171,17 +172,22 @@ static int play(const char *name)
     return 99;
 }
 
+static const int limits[] = {RLIMIT_AS, RLIMIT_DATA};
+enum { LIMITS = sizeof limits / sizeof *limits };
+static int limited; /* which of them */
+
 static void limit_and_exec(void *scene)
 {
     struct rlimit limit = {(rlim_t)LIMIT_MIB << 20, (rlim_t)LIMIT_MIB << 20};
-    if (setrlimit(RLIMIT_AS, &limit) != 0)
+    if (setrlimit(limits[limited], &limit) != 0)
         _exit(98);
     exec_scene(scene);
 }
 
 /* The sanitizers reserve more than the limit for themselves. */
-static void run_limited(const char *name, struct outcome *o)
+static void run_limited(const char *name, int by, struct outcome *o)
 {
+    limited = by;
     if (sanitizer_is("address") || sanitizer_is("thread"))
         exit(EXIT_SUCCESS);
     run_child(limit_and_exec, &(struct scene){name, NULL}, o);
@@ -189,27 +195,27 @@ static void run_limited(const char *name, struct outcome *o)
     drop_lines(o->text, "verifying second mark");
 }
 
-static void is_silent(const char *name)
+static void is_silent(const char *name, int by)
 {
     struct outcome o;
-    run_limited(name, &o);
+    run_limited(name, by, &o);
     ck_assert_str_eq(o.text, "");
 }
 
-START_TEST(collects_once) { is_silent("one-collection"); }
+START_TEST(collects_once) { is_silent("one-collection", _i); }
 END_TEST
-START_TEST(is_usable_afterwards) { is_silent("usable-afterwards"); }
+START_TEST(is_usable_afterwards) { is_silent("usable-afterwards", _i); }
 END_TEST
-START_TEST(garbage) { is_silent("garbage-goes-on"); }
+START_TEST(garbage) { is_silent("garbage-goes-on", _i); }
 END_TEST
-START_TEST(too_large_for_it) { is_silent("too-large"); }
+START_TEST(too_large_for_it) { is_silent("too-large", _i); }
 END_TEST
 
 START_TEST(uses_most)
 {
     struct outcome o;
     int mib = 0;
-    run_limited("most-of-it", &o);
+    run_limited("most-of-it", _i, &o);
     ck_assert_int_eq(sscanf(o.text, "%d MiB", &mib), 1);
     ck_assert_int_ge(mib, LIMIT_MIB / 2);
 }
@@ -218,7 +224,7 @@ END_TEST
 START_TEST(says_so)
 {
     struct outcome o;
-    run_limited("default-line", &o);
+    run_limited("default-line", _i, &o);
     ck_assert_uint_eq(count_lines(o.text), 1);
     ck_assert_int_eq(strncmp(o.text, "spangc: out of memory: 1000 bytes asked, ", 41), 0);
     ck_assert_ptr_nonnull(strstr(o.text, "in use"));
@@ -228,12 +234,12 @@ END_TEST
 
 static void tests(TCase *tc)
 {
-    tcase_add_test(tc, collects_once);
-    tcase_add_test(tc, is_usable_afterwards);
-    tcase_add_test(tc, garbage);
-    tcase_add_test(tc, too_large_for_it);
-    tcase_add_test(tc, uses_most);
-    tcase_add_test(tc, says_so);
+    tcase_add_loop_test(tc, collects_once, 0, LIMITS);
+    tcase_add_loop_test(tc, is_usable_afterwards, 0, LIMITS);
+    tcase_add_loop_test(tc, garbage, 0, LIMITS);
+    tcase_add_loop_test(tc, too_large_for_it, 0, LIMITS);
+    tcase_add_loop_test(tc, uses_most, 0, LIMITS);
+    tcase_add_loop_test(tc, says_so, 0, LIMITS);
 }
 
 int main(int argc, char **argv) { return argc > 1 ? play(argv[1]) : check_main("api/oom", tests); }
