@@ -41,10 +41,20 @@ struct mcentral *mcentral_get(spanclass spc, bool pinned) { return &centrals[(pi
 struct mcentral *mcentral_of(const struct mspan *s) { return mcentral_get(s->spanclass_, s->pinned); }
 
 static unsigned swept_parity(void) { return sweepgen_now() / 2 % 2; }
-static enum mcentral_list partial_list(unsigned parity) { return parity ? LIST_PARTIAL_1 : LIST_PARTIAL_0; }
-static enum mcentral_list full_list(unsigned parity) { return parity ? LIST_FULL_1 : LIST_FULL_0; }
+static bool has_room(const struct mspan *s) { return s->alloc_count < s->nelems || mspan_any_freed(s); }
 
-static void push(struct mcentral *c, enum mcentral_list list, struct mspan *s)
+static unsigned partial_list(unsigned parity, unsigned quarters) { return LIST_PARTIAL + parity * QUARTERS + quarters; }
+static unsigned full_list(unsigned parity) { return LIST_FULL + parity; }
+
+static unsigned list_of(const struct mspan *s)
+{
+    unsigned quarters = (unsigned)s->alloc_count * QUARTERS / s->nelems;
+    if (!has_room(s))
+        return full_list(swept_parity());
+    return partial_list(swept_parity(), quarters < QUARTERS ? quarters : QUARTERS - 1);
+}
+
+static void push(struct mcentral *c, unsigned list, struct mspan *s)
 {
     CHECK(s->list == LIST_NONE, "mcentral.list");
     struct mspan **head = &c->lists[list];
@@ -68,7 +78,7 @@ static void remove_from_list(struct mcentral *c, struct mspan *s)
     s->list = LIST_NONE;
 }
 
-static struct mspan *pop(struct mcentral *c, enum mcentral_list list)
+static struct mspan *pop(struct mcentral *c, unsigned list)
 {
     struct mspan *s = c->lists[list];
     if (s)
@@ -81,14 +91,12 @@ static bool still_in_use(const struct mspan *s, const struct mcentral *c)
     return mspan_state_of(s) == MSPAN_INUSE && mcentral_of(s) == c;
 }
 
-static bool has_room(const struct mspan *s) { return s->alloc_count < s->nelems || mspan_any_freed(s); }
-
 /* Where a swept span belongs. Lock held. True when it is empty and in no list: the page heap's, once unlocked. */
 static bool place(struct mcentral *c, struct mspan *s)
 {
     if (s->alloc_count == 0)
         return true;
-    push(c, has_room(s) ? partial_list(swept_parity()) : full_list(swept_parity()), s);
+    push(c, list_of(s), s);
     return false;
 }
 
@@ -104,10 +112,18 @@ static void put_back(struct mspan *s, uint64_t frees)
         pageheap_free(s);
 }
 
-/* An unswept span of the list, out of it and claimed; or NULL. Lock held. */
-static struct mspan *pop_unswept(struct mcentral *c, enum mcentral_list list)
+/* The fullest of a set with room, by quarters. */
+static struct mspan *pop_partial(struct mcentral *c, unsigned parity)
 {
-    struct mspan *s = pop(c, list);
+    struct mspan *s = NULL;
+    for (unsigned q = QUARTERS; !s && q-- > 0;)
+        s = pop(c, partial_list(parity, q));
+    return s;
+}
+
+/* An unswept span that was taken out of its list, or NULL. Lock held. */
+static struct mspan *claim(struct mspan *s)
+{
     if (!s)
         return NULL;
     bool claimed = sweep_claim(s);
@@ -118,10 +134,10 @@ static struct mspan *pop_unswept(struct mcentral *c, enum mcentral_list list)
 /* A swept span with room, or else an unswept one, claimed. Lock held. */
 static struct mspan *pop_candidate(struct mcentral *c)
 {
-    struct mspan *s = pop(c, partial_list(swept_parity()));
+    struct mspan *s = pop_partial(c, swept_parity());
     if (!s)
-        s = pop_unswept(c, partial_list(!swept_parity()));
-    return s ? s : pop_unswept(c, full_list(!swept_parity()));
+        s = claim(pop_partial(c, !swept_parity()));
+    return s ? s : claim(pop(c, full_list(!swept_parity())));
 }
 
 static void push_batch(struct mspan **list, struct mspan *s)
@@ -337,7 +353,7 @@ void mcentral_offer_freed(struct mspan *s)
     lock_acquire(&c->lock);
     if (s->list == full_list(swept_parity()) && still_in_use(s, c) && mspan_any_freed(s)) {
         remove_from_list(c, s);
-        push(c, partial_list(swept_parity()), s);
+        push(c, list_of(s), s);
     }
     lock_release(&c->lock);
 }
@@ -371,9 +387,9 @@ bool mcentral_sweep_one(size_t *pages)
             return false;
         struct mcentral *c = &centrals[i];
         lock_acquire(&c->lock);
-        struct mspan *s = pop_unswept(c, full_list(!swept_parity()));
+        struct mspan *s = claim(pop(c, full_list(!swept_parity())));
         if (!s)
-            s = pop_unswept(c, partial_list(!swept_parity()));
+            s = claim(pop_partial(c, !swept_parity()));
         lock_release(&c->lock);
         if (s) {
             uint64_t dead = sweep_span(s);
@@ -397,7 +413,7 @@ bool mcentral_all_swept(void) { return atomic_load_explicit(&cursor, memory_orde
 void mcentral_each_pinned(void (*fn)(struct mspan *s, void *arg), void *arg)
 {
     for (int i = SPANCLASS_COUNT; i < CENTRALS; i++)
-        for (int list = LIST_PARTIAL_0; list < LIST_KINDS; list++)
+        for (int list = LIST_PARTIAL; list < LIST_KINDS; list++)
             for (struct mspan *s = centrals[i].lists[list]; s; s = s->next)
                 fn(s, arg);
 }

@@ -5,9 +5,16 @@
 #include "base/lock.h"
 #include "heap/sweep.h"
 
-/* Two lists each for spans with a free slot and without: which of the two is the swept one alternates with
- * heap_sweepgen, so that the end of a mark makes every span unswept without touching one. */
-enum mcentral_list { LIST_NONE, LIST_PARTIAL_0, LIST_PARTIAL_1, LIST_FULL_0, LIST_FULL_1, LIST_KINDS };
+/* Two sets of lists, of which one has the swept spans: which alternates with heap_sweepgen, so that the end of a mark
+ * makes every span unswept without touching one. In a set, spans with a free slot are by how many quarters are used:
+ * what is nearly full is filled first, so that what is nearly empty has a chance to become so. */
+enum {
+    QUARTERS = 4,
+    LIST_NONE = 0,
+    LIST_PARTIAL,                            /* [parity * QUARTERS + quarters used, rounded down] */
+    LIST_FULL = LIST_PARTIAL + 2 * QUARTERS, /* [parity] */
+    LIST_KINDS = LIST_FULL + 2
+};
 
 struct mcentral {
     struct lock lock; /* every field below; each span's next, prev and list while it is here */

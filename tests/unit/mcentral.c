@@ -67,7 +67,7 @@ static size_t sweep_all(void)
 }
 
 /* .list: in which list it is, and that it is there once. */
-static bool is_in(const struct mspan *s, enum mcentral_list list)
+static bool is_in(const struct mspan *s, unsigned list)
 {
     size_t found = 0;
     const struct mspan *prev = NULL;
@@ -79,8 +79,13 @@ static bool is_in(const struct mspan *s, enum mcentral_list list)
 }
 
 static unsigned parity(void) { return sweepgen_now() / 2 % 2; }
-static bool is_partial(const struct mspan *s) { return is_in(s, parity() ? LIST_PARTIAL_1 : LIST_PARTIAL_0); }
-static bool is_full(const struct mspan *s) { return is_in(s, parity() ? LIST_FULL_1 : LIST_FULL_0); }
+static bool is_full(const struct mspan *s) { return is_in(s, LIST_FULL + parity()); }
+
+static bool is_partial(const struct mspan *s)
+{
+    unsigned quarters = (unsigned)s->alloc_count * QUARTERS / s->nelems;
+    return is_in(s, LIST_PARTIAL + parity() * QUARTERS + (quarters < QUARTERS ? quarters : QUARTERS - 1));
+}
 
 static void expect_counts(spanclass spc, uint64_t mallocs, uint64_t frees)
 {
@@ -123,6 +128,35 @@ START_TEST(partial_span_is_cached_again)
     ck_assert_uint_eq(live_bytes(), 120 * SIZE);
     expect_counts(SMALL, 120, 0);
     ck_assert_uint_eq(check_heap_at_rest(), 1);
+}
+END_TEST
+
+/* What is nearly full is filled first, also of spans that the sweep puts there. */
+START_TEST(fullest_first)
+{
+    static const size_t used[] = {SLOTS / 2, SLOTS / 8, SLOTS * 7 / 8, SLOTS * 3 / 8};
+    static const int order[] = {2, 0, 3, 1};
+    struct mspan *s[4];
+    for (int i = 0; i < 4; i++)
+        s[i] = take_from(central(SMALL));
+    for (int i = 0; i < 4; i++) {
+        bits_set_range(s[i]->alloc_bits, 0, used[i]);
+        give_back(s[i]);
+        ck_assert(is_partial(s[i]));
+    }
+    for (int round = 0; round < 2; round++) {
+        struct mspan *t[4];
+        for (int i = 0; i < 4; i++)
+            ck_assert_ptr_eq(t[i] = take_from(central(SMALL)), s[order[i]]);
+        for (int i = 0; i < 4; i++) {
+            give_back(t[i]);
+            mark(t[i], 0, used[order[i]]);
+        }
+        if (round == 0) {
+            end_mark(live_bytes());
+            ck_assert_uint_eq(sweep_all(), 4);
+        }
+    }
 }
 END_TEST
 
@@ -423,6 +457,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, each_class_has_its_own);
     tcase_add_test(tc, unused_span_goes_back);
     tcase_add_test(tc, partial_span_is_cached_again);
+    tcase_add_test(tc, fullest_first);
     tcase_add_test(tc, full_span_is_not);
     tcase_add_test(tc, in_batches);
     tcase_add_test(tc, no_memory);
