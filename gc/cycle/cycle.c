@@ -187,6 +187,7 @@ static bool mark_world(bool stacks, struct cycle_report *r)
         return false;
     mcentral_begin_sweep();
     last.allocated = r->before > last.live ? r->before - last.live : 0;
+    last.fresh = r->live > last.live ? r->live - last.live : 0;
     last.live = r->live;
     last.unread = r->unread;
     last.roots = r->roots_scanned;

@@ -7,6 +7,7 @@
 struct pacer_input {
     uint64_t live;                /* bytes of objects that the last mark found */
     uint64_t unread;              /* of these, bytes that it had no need to look at: buffers, text */
+    uint64_t fresh;               /* bytes by which that is more than the mark before found */
     uint64_t roots;               /* bytes of roots that it scanned */
     uint64_t overhead;            /* bytes that objects cannot use: metadata, and what spans waste */
     uint64_t limit;               /* the memory limit, or OPTIONS_LIMIT_NONE */

@@ -19,7 +19,9 @@ struct program {
 static void collect(struct program *p)
 {
     uint64_t live = p->live_at(p->allocated);
-    p->in.live = live < p->heap ? live : p->heap;
+    live = live < p->heap ? live : p->heap;
+    p->in.fresh = live > p->in.live ? live - p->in.live : 0;
+    p->in.live = live;
     p->heap = p->in.live;
     p->in.allocated = p->allocated - p->last_allocated;
     p->in.program_cpu = (uint64_t)((double)p->in.allocated * p->cpu_byte);
@@ -72,6 +74,24 @@ START_TEST(growing_roots)
     struct pacer_input in = {.live = 100 * MIB, .limit = OPTIONS_LIMIT_NONE, .percent = 50};
     for (in.roots = 0; in.roots <= GIB; in.roots += 64 * MIB)
         ck_assert_uint_eq(pacer_goal(&in), 100 * MIB + (100 * MIB + in.roots) / 2);
+}
+END_TEST
+
+/* .proven: a heap that doubled at one mark gets a quarter of the room for what is new, all of it at the next; a small one
+ * gets it at once. */
+START_TEST(outlived_one_mark)
+{
+    struct pacer_input in = {.live = 100 * MIB, .fresh = 40 * MIB, .limit = OPTIONS_LIMIT_NONE, .percent = 100};
+    ck_assert_uint_eq(pacer_goal(&in), 170 * MIB);
+    in.percent = 200;
+    ck_assert_uint_eq(pacer_goal(&in), 240 * MIB);
+    in.percent = 100;
+    in.fresh = 0;
+    ck_assert_uint_eq(pacer_goal(&in), 200 * MIB);
+    in.live = in.fresh = 12 * MIB;
+    ck_assert_uint_eq(pacer_goal(&in), 24 * MIB);
+    in.live = in.fresh = 16 * MIB;
+    ck_assert_uint_eq(pacer_goal(&in), 29 * MIB);
 }
 END_TEST
 
@@ -284,6 +304,7 @@ static void tests(TCase *tc)
 {
     tcase_add_loop_test(tc, steady_state, 0, sizeof percents / sizeof *percents);
     tcase_add_test(tc, growing_roots);
+    tcase_add_test(tc, outlived_one_mark);
     tcase_add_test(tc, bytes_not_read);
     tcase_add_test(tc, growing_heap);
     tcase_add_test(tc, heap_that_shrinks);
