@@ -127,6 +127,8 @@ GC_SOURCES = \
 	%D%/cycle/sweeper.h \
 	%D%/cycle/sysmon.c \
 	%D%/cycle/sysmon.h \
+	%D%/watch/chrometrace.c \
+	%D%/watch/chrometrace.h \
 	%D%/watch/events.c \
 	%D%/watch/events.h \
 	%D%/watch/memstats.c \

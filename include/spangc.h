@@ -219,7 +219,8 @@ typedef void (*gc_warn_fn)(const char *message);
 GC_SPAN_API gc_warn_fn gc_set_warn_handler(gc_warn_fn fn);
 GC_SPAN_API gc_warn_fn gc_get_warn_handler(void);
 
-/* Called as a collection goes through its phases, in the thread that collects. It must not call the library, and from
+/* Called as a collection goes through its phases, in the thread that collects, which may be one of the library's own: what
+ * only a local variable of the handler refers to is not held there. It must not call the library, and from
  * GC_SPAN_EVENT_STOP_REQUEST to GC_SPAN_EVENT_RESTARTED, while other threads are stopped, perhaps inside malloc or
  * stdio, it must not allocate, lock or print either, only store. NULL is none. The setter returns the old one; the
  * getter stores its argument in *arg unless arg is NULL. */

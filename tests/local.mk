@@ -28,7 +28,7 @@ endif
 noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/hidden.h \
 	%D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
-	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c tools/mksizeclass.c tools/install-deps
+	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
 noinst_HEADERS += %D%/unit/heap.h
@@ -287,6 +287,7 @@ meta_tests = \
 	%D%/meta/small.sh \
 	%D%/meta/sizeclass.sh \
 	%D%/meta/symbols.sh \
+	%D%/meta/trace.sh \
 	%D%/meta/tsan.sh
 
 EXTRA_DIST += $(meta_tests) %D%/meta/no-check.sh %D%/api/callee_saved.c

@@ -25,6 +25,7 @@
 #include "heap/pinned.h"
 #include "mark/markers.h"
 #include "os/os.h"
+#include "watch/chrometrace.h"
 #include "watch/events.h"
 #include "world/flight.h"
 #include "world/roots.h"
@@ -105,6 +106,7 @@ static void in_child(void)
     stop_fork_child();
     thread_fork_child(caches_empty);
     events_fork_child();
+    chrometrace_fork_child();
     sweeper_fork_child();
     sysmon_fork_child();
     markers_fork_child();

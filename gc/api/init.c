@@ -20,6 +20,7 @@
 #include "os/os_mangle.h"
 #include "os/os_calls.h"
 #include "os/os_real.h"
+#include "watch/chrometrace.h"
 #include "watch/events.h"
 #include "watch/trace.h"
 #include "world/deaf.h"
@@ -91,13 +92,35 @@ static void exclude_own_data(void)
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&mcache_interrupted, (uintptr_t)(&mcache_interrupted + 1));
 }
 
+static void cycle_to_both(const struct cycle_report *r)
+{
+    trace_cycle(r);
+    chrometrace_cycle(r);
+}
+
+static void scavenged_to_both(uint64_t bytes, uint64_t ns)
+{
+    trace_scavenged(bytes, ns);
+    chrometrace_scavenged(bytes, ns);
+}
+
+static void scavenged_to_file(uint64_t bytes, uint64_t ns)
+{
+    events_scavenged(bytes, ns);
+    chrometrace_scavenged(bytes, ns);
+}
+
 static void set_hooks(const struct options *o)
 {
+    bool file = o->trace[0] && chrometrace_open(o->trace);
     cycle_hooks.event = events_emit;
-    cycle_hooks.scavenged = o->scavtrace ? trace_scavenged : events_scavenged;
     cycle_hooks.enabled = api_collections_enabled;
+    cycle_hooks.done = file ? chrometrace_cycle : NULL;
+    cycle_hooks.scavenged = file ? scavenged_to_file : events_scavenged;
     if (o->gctrace)
-        cycle_hooks.done = trace_cycle;
+        cycle_hooks.done = file ? cycle_to_both : trace_cycle;
+    if (o->scavtrace)
+        cycle_hooks.scavenged = file ? scavenged_to_both : trace_scavenged;
     trace_footprint_on = o->footprint;
 }
 

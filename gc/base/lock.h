@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 enum lock_rank {
+    RANK_TRACE,    /* the file of trace=FILE; held with no other lock and no signal open */
     RANK_CYCLE,    /* one collection at a time */
     RANK_WORLD,    /* the list of threads, and whether they run */
     RANK_WORKPOOL, /* grey objects between markers; of these two, held by threads of ours, the world stopped */

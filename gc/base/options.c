@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* hi < lo: its value is text. */
 struct entry {
     const char *name;
     size_t offset;
@@ -17,24 +18,33 @@ struct entry {
 
 static const struct entry table[] = {
 #define OPTION(name, def, lo, hi, help) {#name, offsetof(struct options, name), def, lo, hi},
+#define TEXT(name, help)                {#name, offsetof(struct options, name), 0, 0, -1},
 #include "base/options.def"
 #undef OPTION
+#undef TEXT
 };
 
 static const char help_text[] = "SPANGC_DEBUG takes a list of key=value, separated by commas:\n"
 #define OPTION(name, def, lo, hi, help) "  " #name "=" #def " (" #lo ".." #hi ") " help "\n"
+#define TEXT(name, help)                "  " #name "=" help "\n"
 #include "base/options.def"
 #undef OPTION
+#undef TEXT
     ;
 
 const char *options_help(void) { return help_text; }
 
-static int *field(struct options *o, const struct entry *en) { return (int *)(void *)((char *)o + en->offset); }
+static char *text_field(struct options *o, const struct entry *en) { return (char *)o + en->offset; }
+static int *field(struct options *o, const struct entry *en) { return (int *)(void *)text_field(o, en); }
+static bool is_text(const struct entry *en) { return en->hi < en->lo; }
 
 void options_defaults(struct options *o)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        *field(o, &table[i]) = table[i].def;
+        if (is_text(&table[i]))
+            *text_field(o, &table[i]) = 0;
+        else
+            *field(o, &table[i]) = table[i].def;
     o->percent = 100;
     o->mem_limit = OPTIONS_LIMIT_NONE;
 }
@@ -111,21 +121,31 @@ bool options_parse_limit(struct options *o, const char *text, struct options_err
     return false;
 }
 
+static bool set(struct options *o, const struct entry *en, const char *value, size_t n)
+{
+    long v;
+    if (is_text(en)) {
+        if (n == 0 || n >= OPTIONS_TEXT)
+            return false;
+        memcpy(text_field(o, en), value, n);
+        text_field(o, en)[n] = 0;
+        return true;
+    }
+    if (!parse_int(value, n, en->lo, en->hi, &v))
+        return false;
+    *field(o, en) = (int)v;
+    return true;
+}
+
 static bool apply(struct options *o, const char *item, size_t n)
 {
     const char *eq = memchr(item, '=', n);
     if (!eq)
         return false;
     size_t key = (size_t)(eq - item);
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        long v;
-        if (strlen(table[i].name) != key || memcmp(table[i].name, item, key) != 0)
-            continue;
-        if (!parse_int(eq + 1, n - key - 1, table[i].lo, table[i].hi, &v))
-            return false;
-        *field(o, &table[i]) = (int)v;
-        return true;
-    }
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strlen(table[i].name) == key && memcmp(table[i].name, item, key) == 0)
+            return set(o, &table[i], eq + 1, n - key - 1);
     return false;
 }
 

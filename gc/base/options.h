@@ -4,6 +4,7 @@
 
 #include "base/attr.h"
 
+#define OPTIONS_TEXT        256 /* bytes, with the NUL */
 #define OPTIONS_PERCENT_OFF (-1)
 #define OPTIONS_PERCENT_MAX 1000000
 #define OPTIONS_LIMIT_NONE  UINT64_MAX
@@ -11,8 +12,10 @@
 
 struct options {
 #define OPTION(name, def, lo, hi, help) int name;
+#define TEXT(name, help)                char name[OPTIONS_TEXT];
 #include "base/options.def"
 #undef OPTION
+#undef TEXT
     int percent;        /* OPTIONS_PERCENT_OFF or 0..OPTIONS_PERCENT_MAX */
     uint64_t mem_limit; /* bytes, OPTIONS_LIMIT_NONE, or _AUTO: the control group's */
 };

@@ -185,6 +185,8 @@ static bool mark_world(bool stacks, struct cycle_report *r)
 {
     if (!mark_all(stacks, r))
         return false;
+    r->nhelpers = markers_times(r->helpers);
+    r->goal_before = atomic_load_explicit(&heap_trigger, memory_order_relaxed);
     mcentral_begin_sweep();
     last.allocated = r->before > last.live ? r->before - last.live : 0;
     last.fresh = r->live > last.live ? r->live - last.live : 0;
@@ -287,6 +289,7 @@ static void collect_stopped(struct run *run)
     world_start();
     sysmem_free_retired();
     uint64_t t3 = os_now_ns();
+    r->stop_start = t0 - totals.start_ns;
     r->stop = t1 - t0;
     r->mark = t2 - t1;
     r->restart = t3 - t2;

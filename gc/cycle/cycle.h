@@ -4,6 +4,7 @@
 
 #include "base/options.h"
 #include "mark/find_object.h"
+#include "mark/markers.h"
 
 #include <spangc.h>
 
@@ -20,13 +21,17 @@ enum cycle_reason {
 struct cycle_report {
     uint32_t number;
     bool forced;
-    uint64_t start, stop, mark, restart;     /* when it began; how long each phase took */
-    uint64_t pause, cpu;                     /* world stopped; CPU time of the collecting thread in it */
-    uint64_t before, live, goal;             /* heap bytes */
+    uint64_t start, stop_start;   /* when it began, and when it asked for the stop; from the library's start */
+    uint64_t stop, mark, restart; /* how long each phase took */
+    uint64_t pause, cpu;          /* world stopped; CPU time of the collecting thread in it */
+    uint64_t before, live, goal;  /* heap bytes */
+    uint64_t goal_before;         /* what it was collected for */
     uint64_t objects_scanned, roots_scanned; /* bytes */
     uint64_t unread;                         /* bytes of what is live that marking need not look at */
     uint64_t footprint;                      /* bytes from the OS that it has not got back, after the cycle */
     uint32_t threads;
+    uint32_t nhelpers; /* that took part in the mark, and when */
+    struct marker_time helpers[MARKERS_MAX];
 };
 
 /* Since the start of the program. Written under the cycle lock. */

@@ -28,17 +28,23 @@ static _Atomic size_t next_job;
 static _Atomic uint32_t calls; /* futex: rises with each mark that wants helpers */
 static _Atomic uint32_t helped;
 
+/* A helper's place is its own from the moment it joins a mark until that is closed, under the work pool's lock. */
+static struct marker_time times[MARKERS_MAX];
+static _Atomic uint32_t n_times;
+
 /* The words in flight would be found as roots. */
 void markers_init(uint32_t n)
 {
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&leader, (uintptr_t)(&leader + 1));
     wanted = n < MARKERS_MAX ? n : MARKERS_MAX;
+    workbuf_reserve();
 }
 
 uint32_t markers_wanted(void) { return wanted; }
 
-/* Jobs, while there are some, then what others have to give. `helper`: its CPU time is told with the counts. */
-static void take_part(struct marker *m, uint32_t session, bool helper)
+/* Jobs, while there are some, then what others have to give. A helper's CPU time is told with the counts; `helper` is its
+ * place in the times, or NULL. */
+static void take_part(struct marker *m, uint32_t session, struct marker_time *helper)
 {
     size_t i;
     uint64_t cpu = helper ? os_thread_cpu_ns() : 0;
@@ -57,6 +63,7 @@ static void take_part(struct marker *m, uint32_t session, bool helper)
             uint64_t now = os_thread_cpu_ns();
             m->counts.cpu_ns += now - cpu;
             cpu = now;
+            helper->to = os_now_ns();
         }
     } while ((b = workpool_take(session, &m->counts)));
 }
@@ -77,7 +84,9 @@ static void *helper_main(void *arg)
             continue;
         atomic_fetch_add_explicit(&helped, 1, memory_order_relaxed);
         marker_init(m, true);
-        take_part(m, session, true);
+        struct marker_time *mine = &times[atomic_fetch_add_explicit(&n_times, 1, memory_order_relaxed) % MARKERS_MAX];
+        *mine = (struct marker_time){.tid = os_tid(), .from = os_now_ns()};
+        take_part(m, session, mine);
     }
 }
 
@@ -99,12 +108,22 @@ static struct mark_counts mark_together(struct marker *m, uint32_t helpers)
     uint32_t session = workpool_open();
     atomic_fetch_add_explicit(&calls, 1, memory_order_release);
     os_futex_wake(&calls, helpers);
-    take_part(m, session, false);
+    take_part(m, session, NULL);
     return workpool_close();
+}
+
+uint32_t markers_times(struct marker_time out[MARKERS_MAX])
+{
+    uint32_t n = atomic_load_explicit(&n_times, memory_order_relaxed);
+    n = n < MARKERS_MAX ? n : MARKERS_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = times[i];
+    return n;
 }
 
 struct mark_counts markers_mark(uint64_t expected)
 {
+    atomic_store_explicit(&n_times, 0, memory_order_relaxed);
     uint64_t most = atomic_load_explicit(&started, memory_order_acquire) ? wanted - 1 : 0;
     uint64_t helpers = least && expected / least < most ? expected / least : most;
     struct mark_counts all = helpers > 0 ? mark_together(&leader, (uint32_t)helpers) : mark_alone(&leader);

@@ -12,6 +12,13 @@ uint32_t markers_wanted(void);
 /* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
 struct mark_counts markers_mark(uint64_t expected);
 
+/* When a helper took part in the last mark, CLOCK_MONOTONIC; returns how many did. Cycle lock. */
+struct marker_time {
+    int tid;
+    uint64_t from, to; /* ns */
+};
+uint32_t markers_times(struct marker_time out[MARKERS_MAX]);
+
 /* A cycle left `live` bytes: start the helpers if the next one can use them. The world runs; no lock held. */
 void markers_prepare(uint64_t live);
 

@@ -3,6 +3,8 @@
  * Locks:  WORKBUF, for the free blocks. A stack is its marker's.
  * Keeps:  .nonempty  a block in a closed stack holds at least one object, as does every block but the newest in an open
  *                    one                                                                             (workstack_close)
+ *         .reserve    there are blocks for the first mark, if it comes only when memory has run out: with none at all, each
+ *                     pass over the heap finds the next object of a list, and no end is in sight     (unit/workbuf.c)
  * Below:  sysmem.   Above: scan, workpool.
  *
  * The depth follows the shape of the graph, not its size: a list of any length needs one entry. */
@@ -23,18 +25,32 @@ static size_t blocks, limit = SIZE_MAX;
 
 void workbuf_set_limit(size_t n) { limit = n; }
 
+/* Cut into blocks one by one: what no mark has needed is not touched. */
+static char *slab, *slab_end;
+
 static bool take_slab(void)
 {
-    char *slab = blocks < limit ? sysmem_alloc(WORKBUF_SLAB, SYS_GC) : NULL;
-    if (!slab)
-        return false;
-    for (size_t at = 0; at < WORKBUF_SLAB; at += WORKBUF_BYTES) {
-        struct workbuf *b = (struct workbuf *)(void *)(slab + at);
-        b->below = free_blocks;
-        free_blocks = b;
-        blocks++;
-    }
-    return true;
+    slab = blocks < limit ? sysmem_alloc(WORKBUF_SLAB, SYS_GC) : NULL;
+    slab_end = slab ? slab + WORKBUF_SLAB : NULL;
+    blocks += slab ? WORKBUF_SLAB / WORKBUF_BYTES : 0;
+    return slab;
+}
+
+static struct workbuf *cut_block(void)
+{
+    if (limit == 0 || (slab == slab_end && !take_slab()))
+        return NULL;
+    struct workbuf *b = (struct workbuf *)(void *)slab;
+    slab += WORKBUF_BYTES;
+    return b;
+}
+
+void workbuf_reserve(void)
+{
+    lock_acquire(&lock);
+    if (slab == slab_end)
+        take_slab();
+    lock_release(&lock);
 }
 
 static struct workbuf *get_block(struct workstack *w)
@@ -44,10 +60,11 @@ static struct workbuf *get_block(struct workstack *w)
     if (b)
         return b;
     lock_acquire(&lock);
-    if (free_blocks || take_slab()) {
-        b = free_blocks;
+    b = free_blocks;
+    if (b)
         free_blocks = b->below;
-    }
+    else
+        b = cut_block();
     lock_release(&lock);
     return b;
 }

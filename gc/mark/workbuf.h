@@ -89,6 +89,9 @@ static ALWAYS_INLINE bool workstack_pop(struct workstack *w, struct greytop *t, 
     return true;
 }
 
+/* Have a slab of blocks, untouched, before the first mark. */
+void workbuf_reserve(void);
+
 /* After fork, in the child. */
 void workbuf_fork_child(void);
 

@@ -21,7 +21,7 @@ done
 page=$(find "$top_srcdir/doc" -name spangc.7)
 [ -n "$page" ] || fail "no spangc.7"
 sed 's/\\[&-]//g; s/\\f[BIRP]//g' "$page" >"$tmp/seven"
-options=$(sed -n 's/^OPTION(\([a-z0-9_]*\),.*/\1/p' "$top_srcdir/gc/base/options.def")
+options=$(sed -n 's/^[OPTINEX]*(\([a-z0-9_]*\),.*/\1/p' "$top_srcdir/gc/base/options.def")
 [ -n "$options" ] || fail "no options found in options.def"
 for name in $options SPANGC_PERCENT SPANGC_MEMLIMIT SPANGC_DEBUG; do
     grep -qw "$name" "$tmp/seven" || missing="$missing $name"

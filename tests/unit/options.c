@@ -220,20 +220,45 @@ START_TEST(long_values)
 }
 END_TEST
 
+/* A text is taken as it is up to the comma, if it fits and is not empty. */
+START_TEST(texts)
+{
+    char text[400] = "trace=";
+    const char *rest = "gctrace=1,trace=a/b c=.json,stopwait=7";
+    while (*rest)
+        ck_assert(options_parse_debug(&opt, &rest, &err));
+    ck_assert_str_eq(opt.trace, "a/b c=.json");
+    ck_assert_int_eq(opt.gctrace, 1);
+    ck_assert_int_eq(opt.stopwait, 7);
+    memset(text + 6, 'x', OPTIONS_TEXT - 1);
+    rest = text;
+    ck_assert(options_parse_debug(&opt, &rest, &err));
+    ck_assert_uint_eq(strlen(opt.trace), OPTIONS_TEXT - 1);
+    text[6 + OPTIONS_TEXT - 1] = 'y';
+    rest = text;
+    ck_assert(!options_parse_debug(&opt, &rest, &err));
+    rest = "trace=";
+    ck_assert(!options_parse_debug(&opt, &rest, &err));
+    ck_assert_uint_eq(strspn(opt.trace, "x"), OPTIONS_TEXT - 1);
+}
+END_TEST
+
 static bool in_range(const struct options *o)
 {
 #define OPTION(name, def, lo, hi, help) &&o->name >= (lo) && o->name <= (hi)
+#define TEXT(name, help)                &&memchr(o->name, 0, OPTIONS_TEXT) != NULL
     return o->percent >= OPTIONS_PERCENT_OFF && o->percent <= OPTIONS_PERCENT_MAX
 #include "base/options.def"
         ;
 #undef OPTION
+#undef TEXT
 }
 
 /* Made of the pieces that the grammar has, in any order: nothing gets out of its range, the end is always reached. */
 START_TEST(any_text)
 {
     static const char *const pieces[] = {"gctrace", "=",   "1",   ",", "stopwait", "0",
-                                         "-",       "off", "KiB", "9", "help",     " "};
+                                         "-",       "off", "KiB", "9", "help",     "trace"};
     uint32_t x = 1;
     for (int i = 0; i < 20000; i++) {
         char text[128] = "";
@@ -255,8 +280,10 @@ START_TEST(help)
 {
     static const char *const names[] = {
 #define OPTION(name, def, lo, hi, help) "  " #name "=" #def " (" #lo ".." #hi ") ",
+#define TEXT(name, help)                "  " #name "=FILE",
 #include "base/options.def"
 #undef OPTION
+#undef TEXT
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         ck_assert_msg(strstr(options_help(), names[i]) != NULL, "%s is not in the help", names[i]);
@@ -278,6 +305,7 @@ static void tests(TCase *tc)
     tcase_add_loop_test(tc, debug_bad_item, 0, COUNT(bad_items));
     tcase_add_test(tc, long_values);
     tcase_add_test(tc, any_text);
+    tcase_add_test(tc, texts);
     tcase_add_test(tc, help);
 }
 CHECK_MAIN("unit/options", tests)

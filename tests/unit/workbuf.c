@@ -2,6 +2,7 @@
 #include "../check_main.h"
 
 #include "mark/workbuf.h"
+#include "os/os_mem_null.h"
 
 enum { CAPACITY = sizeof((struct workbuf *)0)->items / sizeof(struct grey), MANY = 3 * CAPACITY + 7 };
 
@@ -158,6 +159,25 @@ START_TEST(no_memory)
 }
 END_TEST
 
+/* .reserve: the system refuses from then on, and the blocks of one slab are there. */
+START_TEST(reserve)
+{
+    workbuf_reserve();
+    uint64_t calls = os_null.calls[OS_NULL_ALLOC];
+    ck_assert_uint_eq(calls, 1);
+    workbuf_reserve();
+    os_null.fail_at = os_null_fallible_calls() + 1;
+    os_null.fail_on = true;
+    push_to(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
+    ck_assert_uint_eq(os_null.calls[OS_NULL_ALLOC], calls);
+    push(grey_make(16, 1));
+    ck_assert(w.overflowed);
+    w.overflowed = false;
+    pop_all(0, CAPACITY * (WORKBUF_SLAB / WORKBUF_BYTES));
+    check_empty();
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
     tcase_add_test(tc, newest_first);
@@ -168,5 +188,6 @@ static void tests(TCase *tc)
     tcase_add_test(tc, older_block);
     tcase_add_test(tc, too_little_to_split);
     tcase_add_test(tc, no_memory);
+    tcase_add_test(tc, reserve);
 }
 CHECK_MAIN("unit/workbuf", tests)
