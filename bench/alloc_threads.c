@@ -67,19 +67,6 @@ static double rate_of(void *(*work)(void *), int threads)
     return (double)threads * (double)count / from;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 != 0 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 int main(int argc, char **argv)
 {
     static double one[MAX_ROUNDS], all[MAX_ROUNDS], ratio[MAX_ROUNDS], limit[MAX_ROUNDS];
@@ -95,11 +82,11 @@ int main(int argc, char **argv)
         ratio[i] = all[i] / one[i];
         limit[i] = threads > 1 ? rate_of(write_only, threads) / rate_of(write_only, 1) : 1;
     }
-    printf("value 1_thread %.2f M/s\n", median(one, rounds) * 1e-6);
+    printf("value 1_thread %.2f M/s\n", bench_median(one, rounds) * 1e-6);
     if (threads > 1) {
-        printf("value %d_threads %.2f M/s\n", threads, median(all, rounds) * 1e-6);
-        printf("value ratio %.2f times\n", median(ratio, rounds));
-        printf("value limit_of_machine %.2f times\n", median(limit, rounds));
+        printf("value %d_threads %.2f M/s\n", threads, bench_median(all, rounds) * 1e-6);
+        printf("value ratio %.2f times\n", bench_median(ratio, rounds));
+        printf("value limit_of_machine %.2f times\n", bench_median(limit, rounds));
     }
     return 0;
 }

@@ -146,6 +146,20 @@ static inline void bench_release(void)
 /* The compiler must believe that p and what it points to are looked at here. */
 static inline void bench_use(void *p) { __asm__ volatile("" : : "r"(p) : "memory"); }
 
+static inline int bench_by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Sorts what it is given. */
+static inline double bench_median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, bench_by_value);
+    return n % 2 != 0 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
 /* Seconds of wall time since an arbitrary start. */
 static inline double bench_seconds(void)
 {

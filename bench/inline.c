@@ -9,29 +9,16 @@
 
 enum { MAX_ROUNDS = 101 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-/* The size is a constant to the compiler: a pair of functions a size. */
-#define PAIR(size)                                                                                                     \
-    static double call_##size(long n)                                                                                  \
+/* The size is a constant to the compiler: a pair of functions a size, each of which returns ns an object. */
+#define TIMED(name, allocate, size)                                                                                    \
+    static double name##_##size(long n)                                                                                \
     {                                                                                                                  \
-        double from = now();                                                                                           \
+        double from = bench_seconds();                                                                                 \
         for (long i = 0; i < n; i++)                                                                                   \
-            bench_use(gc_malloc(size));                                                                                \
-        return (now() - from) / (double)n;                                                                             \
-    }                                                                                                                  \
-    static double inline_##size(long n)                                                                                \
-    {                                                                                                                  \
-        double from = now();                                                                                           \
-        for (long i = 0; i < n; i++)                                                                                   \
-            bench_use(gc_malloc_inline(size));                                                                         \
-        return (now() - from) / (double)n;                                                                             \
+            bench_use(allocate(size));                                                                                 \
+        return (bench_seconds() - from) * 1e9 / (double)n;                                                             \
     }
+#define PAIR(size) TIMED(call, gc_malloc, size) TIMED(inline, gc_malloc_inline, size)
 PAIR(16)
 PAIR(32)
 PAIR(48)
@@ -46,17 +33,11 @@ static const struct pair {
     {96, call_96, inline_96}, {256, call_256, inline_256},
 };
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double print_median(double *t, int n)
 {
-    qsort(t, (size_t)n, sizeof *t, by_size);
-    printf(" %6.2f (%.2f..%.2f)", t[n / 2], t[0], t[n - 1]);
-    return t[n / 2];
+    double median = bench_median(t, n);
+    printf(" %6.2f (%.2f..%.2f)", median, t[0], t[n - 1]);
+    return median;
 }
 
 static void compare(const struct pair *p, long n, int rounds)
@@ -75,10 +56,9 @@ static void compare(const struct pair *p, long n, int rounds)
 
 int main(int argc, char **argv)
 {
-    long n = argc > 1 ? atol(argv[1]) : 20000000;
-    int rounds = argc > 2 ? atoi(argv[2]) : 9;
-    if (n < 1 || rounds < 1 || rounds > MAX_ROUNDS)
-        bench_die("usage: inline [COUNT [ROUNDS]]");
+    long n = bench_arg(argc, argv, 1, 20000000, 1, 1000000000000);
+    int rounds = (int)bench_arg(argc, argv, 2, 9, 1, MAX_ROUNDS);
+
     bench_init();
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         compare(&pairs[i], n, rounds);

@@ -223,13 +223,13 @@ bench_built += %D%/frag-bdwgc
 %C%_frag_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
-# What the machine allows; it is linked with no allocator of ours.
 EXTRA_PROGRAMS += %D%/inline
 bench_built += %D%/inline
 %C%_inline_SOURCES = %D%/inline.c %D%/bench.h
 %C%_inline_LDFLAGS = $(bench_spangc_ldflags)
 %C%_inline_LDADD = libspangc.la
 
+# What the machine allows; it is linked with no allocator of ours.
 EXTRA_PROGRAMS += %D%/limits
 bench_built += %D%/limits
 %C%_limits_SOURCES = %D%/limits.c

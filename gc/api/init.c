@@ -92,35 +92,37 @@ static void exclude_own_data(void)
     roots_add(ROOTS_EXCLUDED, (uintptr_t)&mcache_interrupted, (uintptr_t)(&mcache_interrupted + 1));
 }
 
-static void cycle_to_both(const struct cycle_report *r)
+static struct {
+    bool cycles, scavenging, file;
+} told; /* what is asked to be told; written once */
+
+static void cycle_done(const struct cycle_report *r)
 {
-    trace_cycle(r);
-    chrometrace_cycle(r);
+    if (told.cycles)
+        trace_cycle(r);
+    if (told.file)
+        chrometrace_cycle(r);
 }
 
-static void scavenged_to_both(uint64_t bytes, uint64_t ns)
+static void scavenged(uint64_t bytes, uint64_t ns)
 {
-    trace_scavenged(bytes, ns);
-    chrometrace_scavenged(bytes, ns);
-}
-
-static void scavenged_to_file(uint64_t bytes, uint64_t ns)
-{
-    events_scavenged(bytes, ns);
-    chrometrace_scavenged(bytes, ns);
+    if (told.scavenging)
+        trace_scavenged(bytes, ns);
+    else
+        events_scavenged(bytes, ns);
+    if (told.file)
+        chrometrace_scavenged(bytes, ns);
 }
 
 static void set_hooks(const struct options *o)
 {
-    bool file = o->trace[0] && chrometrace_open(o->trace);
+    told.cycles = o->gctrace;
+    told.scavenging = o->scavtrace;
+    told.file = o->trace[0] && chrometrace_open(o->trace);
     cycle_hooks.event = events_emit;
+    cycle_hooks.done = cycle_done;
+    cycle_hooks.scavenged = scavenged;
     cycle_hooks.enabled = api_collections_enabled;
-    cycle_hooks.done = file ? chrometrace_cycle : NULL;
-    cycle_hooks.scavenged = file ? scavenged_to_file : events_scavenged;
-    if (o->gctrace)
-        cycle_hooks.done = file ? cycle_to_both : trace_cycle;
-    if (o->scavtrace)
-        cycle_hooks.scavenged = file ? scavenged_to_both : trace_scavenged;
     trace_footprint_on = o->footprint;
 }
 

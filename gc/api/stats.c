@@ -1,13 +1,13 @@
 /* stats.c - gc_read_memstats, gc_write_mappings.
  * Owns: nothing. Locks: CYCLE and WORLD, inside memstats.c. Below: watch. Above: the program. */
 #include "api/api.h"
+#include "base/report.h"
 #include "heap/mappings.h"
 #include "watch/memstats.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static void *read_at_boundary(uintptr_t st, uintptr_t unused, struct boundary *at)
 {
@@ -39,11 +39,7 @@ static void write_mapping(uintptr_t lo, uintptr_t hi, void *arg)
     struct out *o = arg;
     char line[64];
     int n = snprintf(line, sizeof line, "%lx-%lx\n", (unsigned long)lo, (unsigned long)hi);
-    for (int at = 0; at < n && !o->failed;) {
-        ssize_t w = write(o->fd, line + at, (size_t)(n - at));
-        at += w > 0 ? (int)w : 0;
-        o->failed = w < 0 && errno != EINTR;
-    }
+    o->failed = o->failed || !report_write(o->fd, line, (size_t)n);
 }
 
 int gc_write_mappings(int fd)

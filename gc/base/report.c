@@ -16,18 +16,24 @@ enum { LINE = 512 };
 
 static _Atomic(report_warn_fn) warn_handler;
 
-void report_text(const char *text, size_t n)
+bool report_write(int fd, const char *text, size_t n)
 {
-    int saved = errno;
     while (n > 0) {
-        ssize_t w = write(STDERR_FILENO, text, n);
+        ssize_t w = write(fd, text, n);
         if (w < 0 && errno == EINTR)
             continue;
         if (w <= 0)
-            break;
+            return false;
         text += w;
         n -= (size_t)w;
     }
+    return true;
+}
+
+void report_text(const char *text, size_t n)
+{
+    int saved = errno;
+    report_write(STDERR_FILENO, text, n);
     errno = saved;
 }
 

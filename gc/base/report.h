@@ -10,6 +10,9 @@ typedef void (*report_warn_fn)(const char *message);
 /* Writes "spangc: ", the text and a newline; errno is kept. */
 void report_line(const char *format, ...) PRINTF(1, 2);
 
+/* Writes all of the text, whatever signals come; false with the errno of write(2) when it cannot. */
+bool report_write(int fd, const char *text, size_t n);
+
 /* Writes the text as it is, no prefix: traces. */
 void report_text(const char *text, size_t n);
 

@@ -8,7 +8,7 @@
  * Below:  cycle, pageheap.   Above: api.
  *
  * The format is the array form of "Trace Event Format" (Chromium's catapult project): X is a stretch of time, C a counter,
- * M names a track, i is a moment; ts and dur are microseconds, here since the library started. */
+ * M names a track; ts and dur are microseconds, here since the library started. */
 #include "watch/chrometrace.h"
 
 #include "base/check.h"
@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 3072, TRACKS = 64 };
+enum { BATCH = 4096, TRACKS = 64 }; /* a cycle with all helpers, all new, and every number at its longest: 2900 bytes */
 
 static const char closing[] = "\n]\n";
 enum { CLOSING = sizeof closing - 1 };
@@ -56,10 +56,17 @@ static void begin(struct batch *b, const char *name, char phase, int tid, uint64
         at || b->n > 1 ? "," : "", name, phase, os_pid(), tid, (unsigned long long)(ns / 1000), (unsigned)(ns % 1000));
 }
 
-static void stretch(struct batch *b, const char *name, int tid, uint64_t ns, uint64_t dur)
+/* One that has a length; its end is the caller's. */
+static void begin_stretch(struct batch *b, const char *name, int tid, uint64_t ns, uint64_t dur)
 {
     begin(b, name, 'X', tid, ns);
-    add(b, ",\"dur\":%llu.%03u}", (unsigned long long)(dur / 1000), (unsigned)(dur % 1000));
+    add(b, ",\"dur\":%llu.%03u", (unsigned long long)(dur / 1000), (unsigned)(dur % 1000));
+}
+
+static void stretch(struct batch *b, const char *name, int tid, uint64_t ns, uint64_t dur)
+{
+    begin_stretch(b, name, tid, ns, dur);
+    add(b, "}");
 }
 
 static void name_track(struct batch *b, const char *event, int tid, const char *name)
@@ -128,9 +135,8 @@ static void add_cycle(struct batch *b, const struct cycle_report *r)
 {
     int tid = os_tid();
     name_thread(b, tid, "collecting thread");
-    begin(b, "pause", 'X', tid, r->stop_start);
-    add(b, ",\"dur\":%llu.%03u,\"args\":{\"cycle\":%u,\"threads\":%u,\"roots\":%llu,\"forced\":%s}}",
-        (unsigned long long)(r->pause / 1000), (unsigned)(r->pause % 1000), r->number, r->threads,
+    begin_stretch(b, "pause", tid, r->stop_start, r->pause);
+    add(b, ",\"args\":{\"cycle\":%u,\"threads\":%u,\"roots\":%llu,\"forced\":%s}}", r->number, r->threads,
         (unsigned long long)r->roots_scanned, r->forced ? "true" : "false");
     stretch(b, "stop", tid, r->stop_start, r->stop);
     stretch(b, "mark", tid, r->stop_start + r->stop, r->mark);
@@ -178,9 +184,8 @@ void chrometrace_scavenged(uint64_t bytes, uint64_t ns)
     if (fd >= 0) {
         int tid = os_tid();
         name_thread(&b, tid, "sysmon");
-        begin(&b, "scavenge", 'X', tid, now() - ns);
-        add(&b, ",\"dur\":%llu.%03u,\"args\":{\"bytes\":%llu}}", (unsigned long long)(ns / 1000), (unsigned)(ns % 1000),
-            (unsigned long long)bytes);
+        begin_stretch(&b, "scavenge", tid, now() - ns, ns);
+        add(&b, ",\"args\":{\"bytes\":%llu}}", (unsigned long long)bytes);
         counters(&b, now(), atomic_load_explicit(&heap_live, memory_order_relaxed),
                  atomic_load_explicit(&heap_trigger, memory_order_relaxed), pageheap_footprint());
         write_batch(&b);
