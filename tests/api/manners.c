@@ -585,22 +585,34 @@ START_TEST(handler_allocates)
 }
 END_TEST
 
+static _Atomic bool again;
+
+/* The next one comes so long after this has ended: where a collection takes longer than that (AddressSanitizer, a busy
+ * machine), a timer that goes on by itself would leave the program no time between two of them. */
+static void set_alarm(void)
+{
+    struct itimerval soon = {{0, 0}, {0, 200}};
+    setitimer(ITIMER_REAL, &soon, NULL);
+}
+
 static void collecting(int sig)
 {
     (void)sig;
     handled++;
     launder(gc_malloc(48));
     gc_collect();
+    if (again)
+        set_alarm();
 }
 
 /* One never interrupts a fork where the library holds its locks, in the parent or in the child. */
 START_TEST(handler_in_a_fork)
 {
-    struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
     void *volatile kept = make_filled(64, 3);
     pthread_t id = start(spin);
     set(SIGALRM, collecting, SA_RESTART);
-    setitimer(ITIMER_REAL, &often, NULL);
+    again = true;
+    set_alarm();
     for (int i = 0; i < 100; i++) {
         int status = -1;
         pid_t pid = fork();
@@ -612,7 +624,8 @@ START_TEST(handler_in_a_fork)
         ck_assert_int_eq(waitpid(pid, &status, 0), pid);
         ck_assert_int_eq(status, 0);
     }
-    setitimer(ITIMER_REAL, &never, NULL);
+    again = false;
+    ck_assert_int_gt(handled, 10);
     stop(id);
 }
 END_TEST
@@ -670,23 +683,12 @@ END_TEST
 static void allocate_until_it_ends(void *unused)
 {
     (void)unused;
-    struct itimerval often = {{0, 50}, {0, 50}};
-    struct sigaction sa = {.sa_handler = allocating, .sa_flags = SA_RESTART};
-    sigaction(SIGALRM, &sa, NULL);
-    setitimer(ITIMER_REAL, &often, NULL);
+    interrupt_often(allocating);
     for (;;)
         launder(gc_malloc(16));
 }
 
-START_TEST(handler_interrupts_the_library)
-{
-    struct outcome o;
-    run_child(allocate_until_it_ends, NULL, &o);
-    ck_assert(WIFSIGNALED(o.status));
-    ck_assert_int_eq(WTERMSIG(o.status), SIGABRT);
-    ck_assert_uint_eq(count_lines(o.text), 1);
-    ck_assert_ptr_nonnull(strstr(o.text, "was called by a signal handler that interrupted the library"));
-}
+START_TEST(handler_interrupts_the_library) { must_be_refused(allocate_until_it_ends); }
 END_TEST
 
 static void tests(TCase *tc)

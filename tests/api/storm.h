@@ -6,7 +6,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 static _Atomic uint32_t storm_count; /* collections that were completed */
@@ -52,6 +54,26 @@ static NOINLINE uint64_t now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The handler runs every 50 us, whatever it interrupts. */
+static NOINLINE void interrupt_often(void (*handler)(int))
+{
+    struct itimerval often = {{0, 50}, {0, 50}};
+    struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+}
+
+/* The child's handler calls the library that it interrupted: one line, and the end. */
+static NOINLINE void must_be_refused(void (*child)(void *))
+{
+    struct outcome o;
+    run_child(child, NULL, &o);
+    ck_assert(WIFSIGNALED(o.status));
+    ck_assert_int_eq(WTERMSIG(o.status), SIGABRT);
+    ck_assert_uint_eq(count_lines(o.text), 1);
+    ck_assert_ptr_nonnull(strstr(o.text, "was called by a signal handler that interrupted the library"));
 }
 
 /* The state of a thread, as ps shows it. */
