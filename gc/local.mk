@@ -64,10 +64,14 @@ GC_SOURCES = \
 	%D%/heap/persistentalloc.h \
 	%D%/heap/pinned.c \
 	%D%/heap/pinned.h \
+	%D%/heap/sampler.c \
+	%D%/heap/sampler.h \
 	%D%/heap/scavenge.c \
 	%D%/heap/scavenge.h \
 	%D%/heap/sizeclass.h \
 	%D%/heap/sizeclass_tables.h \
+	%D%/heap/specials.c \
+	%D%/heap/specials.h \
 	%D%/heap/sweep.c \
 	%D%/heap/sweep.h \
 	%D%/heap/sysmem.c \
@@ -98,6 +102,8 @@ GC_SOURCES = \
 	%D%/world/thread.h \
 	%D%/world/thrown.c \
 	%D%/world/thrown.h \
+	%D%/world/unwind.c \
+	%D%/world/unwind.h \
 	%D%/world/unknown.c \
 	%D%/world/unknown.h \
 	%D%/world/worker.c \
@@ -113,6 +119,8 @@ GC_SOURCES = \
 	%D%/mark/rootjobs.h \
 	%D%/mark/scan.c \
 	%D%/mark/scan.h \
+	%D%/mark/visits.c \
+	%D%/mark/visits.h \
 	%D%/mark/workbuf.c \
 	%D%/mark/workbuf.h \
 	%D%/mark/workpool.c \
@@ -127,10 +135,14 @@ GC_SOURCES = \
 	%D%/cycle/sweeper.h \
 	%D%/cycle/sysmon.c \
 	%D%/cycle/sysmon.h \
+	%D%/watch/buckets.c \
+	%D%/watch/buckets.h \
 	%D%/watch/chrometrace.c \
 	%D%/watch/chrometrace.h \
 	%D%/watch/events.c \
 	%D%/watch/events.h \
+	%D%/watch/mprof.c \
+	%D%/watch/mprof.h \
 	%D%/watch/memstats.c \
 	%D%/watch/memstats.h \
 	%D%/watch/trace.c \

@@ -25,6 +25,7 @@
 #include "heap/pinned.h"
 #include "mark/markers.h"
 #include "os/os.h"
+#include "watch/buckets.h"
 #include "watch/chrometrace.h"
 #include "watch/events.h"
 #include "world/flight.h"
@@ -45,6 +46,8 @@ static void acquire_heap(void)
     mcentral_fork_acquire();
     pageheap_fork_acquire();
     gcbits_fork_acquire();
+    specials_fork_acquire();
+    buckets_fork_acquire();
     thread_fork_acquire();
     persistentalloc_fork_acquire();
 }
@@ -53,6 +56,8 @@ static void release_heap(void)
 {
     persistentalloc_fork_release();
     thread_fork_release();
+    buckets_fork_release();
+    specials_fork_release();
     gcbits_fork_release();
     pageheap_fork_release();
     mcentral_fork_release();

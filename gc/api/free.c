@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "cycle/sysmon.h"
 #include "heap/pageheap.h"
+#include "heap/specials.h"
 
 /* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
 static uint32_t worth_offering(const struct mspan *s) { return s->nelems / 8u + 1; }
@@ -25,9 +26,10 @@ static enum mspan_freed free_small(struct thread *t, struct mspan *s, size_t i)
 bool api_free_object(struct thread *t, const struct object *o)
 {
     struct mspan *s = o->span;
-    if (mspan_is_large(s)) {
+    if (mspan_is_special(s))
+        specials_end(s, o->index, SPECIAL_FREED);
+    if (mspan_is_large(s))
         return mcentral_free_large(s);
-    }
     /* Read first: once its last object is freed, the span may become another. */
     spanclass spc = s->spanclass_;
     enum mspan_freed r = free_small(t, s, o->index);

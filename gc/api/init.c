@@ -22,6 +22,7 @@
 #include "os/os_real.h"
 #include "watch/chrometrace.h"
 #include "watch/events.h"
+#include "watch/mprof.h"
 #include "watch/trace.h"
 #include "world/deaf.h"
 #include "world/roots.h"
@@ -114,6 +115,8 @@ static void scavenged(uint64_t bytes, uint64_t ns)
         chrometrace_scavenged(bytes, ns);
 }
 
+static void sample_end(struct special *sp, enum special_end why) { buckets_end((struct sample *)(void *)sp, why); }
+
 static void set_hooks(const struct options *o)
 {
     told.cycles = o->gctrace;
@@ -124,6 +127,7 @@ static void set_hooks(const struct options *o)
     cycle_hooks.scavenged = scavenged;
     cycle_hooks.enabled = api_collections_enabled;
     trace_footprint_on = o->footprint;
+    specials_hooks[SPECIAL_SAMPLE] = sample_end;
 }
 
 static void start(void)
@@ -140,6 +144,8 @@ static void start(void)
     os_tls_init();
     os_mangling_init();
     uint32_t cpus = (uint32_t)os_cpu_count(); /* reads files: once */
+    mprof_init();
+    sampler_set_rate((uint64_t)o.profilerate);
     stop_init(cpus);
     deaf_enable(o.ptrace);
     cycle_init(&o, cpus);

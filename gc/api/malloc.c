@@ -81,7 +81,7 @@ static ALWAYS_INLINE void *malloc_tiny(struct mcache *c, size_t size)
     region_enter(c);
     void *p = take_tiny(c, size);
     if (!p && c->slots[SPANCLASS_TINY].alloc_cache)
-        p = mcache_start_tiny(c, size);
+        p = mcache_start_tiny(c, mcache_take(&c->slots[SPANCLASS_TINY], TINY_SIZE), size);
     bool park = region_leave_quick(c);
     if (unlikely(!p))
         return api_alloc_slow(size, ALLOC_NOSCAN);

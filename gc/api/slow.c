@@ -11,6 +11,7 @@
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
 #include "watch/events.h"
+#include "watch/mprof.h"
 #include "watch/trace.h"
 
 #include <errno.h>
@@ -31,9 +32,11 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     void *p = NULL;
     region_enter(c);
     if (flags & ALLOC_PINNED)
-        p = pinned_alloc(spc, size);
-    else if (c->slots[spc].alloc_cache || mcache_refill(c, spc))
-        p = spc == SPANCLASS_TINY ? mcache_start_tiny(c, size) : mcache_take(&c->slots[spc], size);
+        p = pinned_alloc(spc, size, &c->chosen);
+    else
+        p = mcache_alloc(c, spc, spc == SPANCLASS_TINY ? TINY_SIZE : size);
+    if (p && spc == SPANCLASS_TINY)
+        p = mcache_start_tiny(c, p, size);
     if (region_leave_quick(c))
         p = region_park(p);
     if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
@@ -50,6 +53,7 @@ static void *large(struct mcache *c, size_t size, unsigned flags)
     void *p = s ? (void *)s->base : NULL;
     if (s && size == s->elemsize)
         s->exact = true;
+    c->chosen = s && sampler_take(&c->sampler, s->elemsize);
     if (region_leave_quick(c))
         p = region_park(p);
     if (!s)
@@ -101,6 +105,13 @@ static const char *name_of(unsigned flags)
     return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
 }
 
+/* Out of the allocating functions' way: it has a large frame. */
+static NOINLINE void sample(struct thread *t, const void *p, uintptr_t caller)
+{
+    t->mcache.chosen = false;
+    mprof_alloc(t, p, caller);
+}
+
 void *api_alloc_slow(size_t size, unsigned flags)
 {
     int saved = errno;
@@ -110,6 +121,8 @@ void *api_alloc_slow(size_t size, unsigned flags)
     void *p = size == 0 ? api_zero_object : NULL;
     if (t && size > 0 && fits_address_space(size, flags))
         p = alloc(&t->mcache, size, flags);
+    if (p && unlikely(t->mcache.chosen))
+        sample(t, p, (uintptr_t)__builtin_return_address(0));
     if (unlikely(!p)) {
         p = flags & ALLOC_QUIET ? NULL : api_out_of_memory(size);
         if (!p) {

@@ -25,6 +25,8 @@ enum lock_rank {
     RANK_MCENTRAL,                 /* one per spanclass; two at once only by fork, in order of address */
     RANK_PAGEHEAP,                 /* free runs, page table, span records */
     RANK_GCBITS,                   /* free bitmaps */
+    RANK_SPECIAL,                  /* indexes of specials */
+    RANK_BUCKETS,                  /* the table of stacks that allocated */
     RANK_THREADREC,                /* free thread records */
     RANK_PERSISTENT,               /* the global chunk */
     RANK_COUNT

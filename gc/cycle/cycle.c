@@ -164,15 +164,21 @@ static void begin_mark(struct mspan *s, void *unused)
         mspan_begin_mark(s);
 }
 
-/* The world is stopped. False when memory for the list of roots is not to be had: nothing is changed then. */
-static bool mark_all(bool stacks, struct cycle_report *r)
+/* The world is stopped. False when memory for the list of roots is not to be had. */
+static bool prepare(bool stacks)
 {
     CHECK(mcentral_all_swept(), "cycle.swept");
     thread_flush_all();
     pinned_flush();
     if (GC_CHECKS >= 2)
         check_heap();
-    if (!rootjobs_build(stacks))
+    return rootjobs_build(stacks);
+}
+
+/* The world is stopped. False: nothing is changed. */
+static bool mark_all(bool stacks, struct cycle_report *r)
+{
+    if (!prepare(stacks))
         return false;
     pageheap_each(begin_mark, NULL);
     mark_roots_and_heap(r);
@@ -238,6 +244,8 @@ struct run {
     bool asks; /* the mark answers a question; nothing is swept */
     struct word asked;
     enum cycle_answer answer;
+    void (*look)(void *arg); /* the run asks, and this is the question; nothing is marked */
+    void *look_arg;
     bool lost_stacks, blind;
     struct os_range unreadable;
     const char *failed;
@@ -265,6 +273,21 @@ static bool mark_to_answer(struct run *run)
     return true;
 }
 
+static bool look(const struct run *run)
+{
+    if (!prepare(run->stacks))
+        return false;
+    run->look(run->look_arg);
+    return true;
+}
+
+static bool work_stopped(struct run *run)
+{
+    if (run->look)
+        return look(run);
+    return run->asks ? mark_to_answer(run) : mark_world(run->stacks, &run->report);
+}
+
 /* All signals are blocked, so that no handler of the program runs on the collecting thread. */
 static void collect_stopped(struct run *run)
 {
@@ -282,7 +305,7 @@ static void collect_stopped(struct run *run)
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
-    run->done = run->asks ? mark_to_answer(run) : mark_world(run->stacks, r);
+    run->done = work_stopped(run);
     run->lost_stacks = rootjobs_lost_stacks() > 0;
     run->unreadable = rootjobs_unreadable();
     uint64_t t2 = os_now_ns();
@@ -410,6 +433,14 @@ enum cycle_answer cycle_ask(const struct boundary *at, struct word asked, bool s
     return run.answer;
 }
 
+bool cycle_look(const struct boundary *at, void (*fn)(void *arg), void *arg)
+{
+    struct run run = {.at = at, .reason = CYCLE_FORCED, .stacks = true, .asks = true, .look = fn, .look_arg = arg};
+    run_still(&run);
+    tell(&run);
+    return run.done;
+}
+
 bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
 {
     struct run run = {.at = at, .reason = reason, .stacks = stacks};
@@ -503,6 +534,21 @@ void cycle_fork_child(void)
     forkgate_fork_child();
     atomic_store_explicit(&due_taken, false, memory_order_relaxed);
     lock_release(&cycle_lock);
+}
+
+/* A sweep that another thread had begun ends before that thread stops. */
+void cycle_lock_swept(const struct boundary *at)
+{
+    sigset_t old;
+    lock_acquire(&cycle_lock);
+    sweeper_finish();
+    mask_block(&old);
+    if (world_stop(at, settings.stop_wait_ns).stopped) {
+        thread_flush_all();
+        pinned_flush();
+        world_start();
+    }
+    mask_restore(&old);
 }
 
 void cycle_lock_acquire(void) { lock_acquire(&cycle_lock); }

@@ -61,6 +61,11 @@ bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
 enum cycle_answer { CYCLE_NO_ANSWER, CYCLE_NO_OBJECT, CYCLE_NOT_REACHED, CYCLE_REACHED };
 enum cycle_answer cycle_ask(const struct boundary *at, struct word asked, bool stacks);
 
+/* Call fn with the world stopped, all swept, the caches empty and the list of roots made, for it to trace the heap: it may
+ * only read, and take memory from sysmem. False: it was given up, and fn not called. For the calling thread, as for
+ * cycle_run. */
+bool cycle_look(const struct boundary *at, void (*fn)(void *arg), void *arg);
+
 /* Set one setting and pace anew; returns the old. */
 int cycle_set_percent(int percent);
 int cycle_percent(void);
@@ -76,6 +81,10 @@ bool cycle_garbage_since(uint64_t *ns);
 /* A copy of the totals, and keep collections away meanwhile: between the two calls none starts. */
 void cycle_lock_acquire(void);
 void cycle_lock_release(void);
+
+/* The same, with every span swept and the caches of all threads empty; the figures of what lives and died are whole. The
+ * world is stopped for a moment. For the calling thread, as for cycle_run. */
+void cycle_lock_swept(const struct boundary *at);
 
 /* Around fork: no thread but the caller is on its way into a collection, where it would hold the dynamic linker's list
  * of images, which the child would inherit locked for ever. */

@@ -25,7 +25,7 @@ struct table {
     size_t mapped, max, step;
 };
 static struct table span_table = {.step = 64 * 1024}, mark_table = {.step = 64 * 1024};
-static struct table run_table, dirty_table, released_table, huge_table;
+static struct table run_table, special_table, dirty_table, released_table, huge_table;
 
 static bool table_reserve(struct table *t, size_t bytes)
 {
@@ -52,12 +52,14 @@ static bool tables_reserve(size_t max)
     size_t pages = max >> PAGE_SHIFT;
     if (!table_reserve(&span_table, pages * sizeof(struct mspan *)) ||
         !table_reserve(&mark_table, pages * sizeof(struct pagemark)) ||
-        !table_reserve(&run_table, pages * sizeof(struct mspan *)) || !table_reserve(&dirty_table, pages / 8) ||
+        !table_reserve(&run_table, pages * sizeof(struct mspan *)) ||
+        !table_reserve(&special_table, pages * sizeof(void *)) || !table_reserve(&dirty_table, pages / 8) ||
         !table_reserve(&released_table, pages / 8) || !table_reserve(&huge_table, pages / GRANULE_PAGES / 8 + 8))
         return false;
     arena.marks = (struct pagemark *)(void *)mark_table.base;
     arena.spans = (struct mspan **)(void *)span_table.base;
     arena.runs = (struct mspan **)(void *)run_table.base;
+    arena.specials = (void **)(void *)special_table.base;
     arena.dirty = (uint64_t *)(void *)dirty_table.base;
     arena.released = (uint64_t *)(void *)released_table.base;
     arena.huge = (uint64_t *)(void *)huge_table.base;
@@ -69,7 +71,7 @@ static bool tables_map(size_t used)
     size_t pages = used >> PAGE_SHIFT;
     return table_map(&span_table, pages * sizeof(struct mspan *)) &&
            table_map(&mark_table, pages * sizeof(struct pagemark)) &&
-           table_map(&run_table, pages * sizeof(struct mspan *)) &&
+           table_map(&run_table, pages * sizeof(struct mspan *)) && table_map(&special_table, pages * sizeof(void *)) &&
            table_map(&dirty_table, round_up(pages, WORD_BITS) / 8) &&
            table_map(&released_table, round_up(pages, WORD_BITS) / 8) &&
            table_map(&huge_table, round_up(pages / GRANULE_PAGES, WORD_BITS) / 8);

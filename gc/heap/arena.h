@@ -27,6 +27,7 @@ struct arena {
     struct mspan **spans;   /* by page: the span in use that it belongs to, or NULL. Page heap's lock */
     struct pagemark *marks; /* by page: the line that marking reads. See pagemark.h */
     struct mspan **runs;    /* by page: the free run that it is an end of; stale elsewhere. Page heap's lock */
+    void **specials;        /* by page: that of a span's first is its index of specials. See specials.c */
     uint64_t *dirty;        /* by page: may hold bytes that are not zero. Page heap's lock */
     uint64_t *released;     /* by page: its memory is with the OS. Page heap's lock */
     uint64_t *huge;         /* by granule: the kernel is asked for huge pages. Page heap's lock */

@@ -1,9 +1,10 @@
 /* mcache.c - claiming groups of slots, refilling, flushing.
  * Owns:   the spans in its slots and batches.
  * Locks:  none; calls mcentral.
- * Keeps:  .claim  the slots of all groups below groups_done have their alloc bit set, in alloc_cache or handed out,
- *                 but for those that the owner freed since (`again`)
+ * Keeps:  .claim  the slots of all groups below groups_done have their alloc bit set, in alloc_cache, hidden, or handed
+ *                 out, but for those that the owner freed since (`again`)
  *         .owner  a span in a slot has that mcache as its owner
+ *         .hidden  a slot is in alloc_cache, or hidden, or handed out; what is hidden has a chosen one (take_chosen)
  *         .pair   group_base and alloc_cache belong together whenever the base is not 0, also in the eyes of others
  * Below:  mcentral.   Above: api/malloc.c, world (flush). */
 #include "heap/mcache.h"
@@ -18,26 +19,39 @@ _Thread_local struct mcache *mcache_self INITIAL_EXEC = &mcache_none;
 /* For programs, see api/inline.c. The library's own name stays hidden: of two copies in a process each has its own. */
 extern _Thread_local struct mcache *gc_inline_cache_1 INITIAL_EXEC EXPORTED __attribute__((alias("mcache_self")));
 
-/* The base is 0 while it and the cache do not belong together: mcache_slot_unused looks at them from other threads. */
-static void set_group(struct mcache_slot *sl, uintptr_t base, uint64_t unused)
+/* Of the group's free slots, alloc_cache gets those before the first that is chosen. Others may look at any moment: a
+ * slot goes from the hidden ones into the cache before it leaves them, and the other way counts as a refill. */
+static void hide_after_chosen(struct mcache *c, spanclass spc, uint64_t unused)
 {
+    struct mcache_hidden *h = &c->hidden[spc];
+    uint64_t first = h->chosen & -h->chosen, before = first ? unused & (first - 1) : unused;
+    __atomic_store_n(&c->slots[spc].alloc_cache, before, __ATOMIC_RELEASE);
+    __atomic_store_n(&h->rest, unused & ~before, __ATOMIC_RELEASE);
+}
+
+/* The base is 0 while it and the cache do not belong together: mcache_slot_unused looks at them from other threads. */
+static void set_group(struct mcache *c, spanclass spc, uintptr_t base, uint64_t unused)
+{
+    struct mcache_slot *sl = &c->slots[spc];
     __atomic_store_n(&sl->group_base, 0, __ATOMIC_RELAXED);
     atomic_thread_fence(memory_order_release);
-    __atomic_store_n(&sl->alloc_cache, unused, __ATOMIC_RELAXED);
+    if (likely(unused))
+        c->hidden[spc].chosen = sampler_choose(&c->sampler, unused, sl->elemsize);
+    hide_after_chosen(c, spc, unused);
     __atomic_store_n(&sl->group_base, base, __ATOMIC_RELEASE);
 }
 
 /* Claim the next group of the slot's span that has a free slot. */
-static bool next_group(struct mcache_slot *sl)
+static bool next_group(struct mcache *c, spanclass spc)
 {
-    struct mspan *s = sl->span;
+    struct mspan *s = c->slots[spc].span;
     for (size_t w = s->groups_done; w < mspan_words(s); w++) {
         uint64_t valid = bits_valid(w, s->nelems), unused = ~bits_load(&s->alloc_bits[w]) & valid;
         if (!unused)
             continue;
         bits_store(&s->alloc_bits[w], valid);
         s->groups_done = (uint32_t)w + 1;
-        set_group(sl, mspan_slot(s, w * WORD_BITS), unused);
+        set_group(c, spc, mspan_slot(s, w * WORD_BITS), unused);
         return true;
     }
     s->groups_done = (uint32_t)mspan_words(s);
@@ -45,8 +59,9 @@ static bool next_group(struct mcache_slot *sl)
 }
 
 /* Slots freed since the span was taken: by other threads, noted in free_bits, and by this one. */
-static bool go_round(struct mcache_slot *sl)
+static bool go_round(struct mcache *c, spanclass spc)
 {
+    struct mcache_slot *sl = &c->slots[spc];
     struct mspan *s = sl->span;
     bool again = sl->again;
     if (atomic_load_explicit(&s->freed, memory_order_relaxed) > 0) {
@@ -57,16 +72,17 @@ static bool go_round(struct mcache_slot *sl)
     if (!again)
         return false;
     s->groups_done = 0;
-    return next_group(sl);
+    return next_group(c, spc);
 }
 
 /* The claimed slots that were not handed out are free again. */
-static void put_back_claims(struct mcache_slot *sl)
+static void put_back_claims(struct mcache *c, spanclass spc)
 {
-    struct mspan *s = sl->span;
-    if (sl->alloc_cache) {
+    struct mspan *s = c->slots[spc].span;
+    uint64_t unused = c->slots[spc].alloc_cache | c->hidden[spc].rest;
+    if (unused) {
         uint64_t *word = &s->alloc_bits[s->groups_done - 1];
-        bits_store(word, bits_load(word) & ~sl->alloc_cache);
+        bits_store(word, bits_load(word) & ~unused);
     }
 }
 
@@ -75,9 +91,10 @@ static void release_span(struct mcache *c, spanclass spc)
     struct mcache_slot *sl = &c->slots[spc];
     if (sl->exact) /* others may set it too, so it is not written else */
         __atomic_store_n(&sl->span->exact, true, __ATOMIC_RELAXED);
-    put_back_claims(sl);
+    put_back_claims(c, spc);
     mcentral_uncache_span(&c->batches[spc], sl->span);
-    set_group(sl, 0, 0); /* mcache_slot_unused looks at the two */
+    c->hidden[spc].chosen = 0;
+    set_group(c, spc, 0, 0); /* mcache_slot_unused looks at the two */
     sl->span = NULL;
 }
 
@@ -93,14 +110,19 @@ static void hold_span(struct mcache *c, struct mcache_slot *sl, struct mspan *s)
     s->alloc_count -= (int32_t)mspan_fold_free(s);
 }
 
+static void count_refill(struct mcache *c)
+{
+    uint32_t n = atomic_load_explicit(&c->refills, memory_order_relaxed);
+    atomic_store_explicit(&c->refills, n + 1, memory_order_release);
+}
+
 bool mcache_refill(struct mcache *c, spanclass spc)
 {
     struct mcache_slot *sl = &c->slots[spc];
-    CHECK(sl->alloc_cache == 0, "mcache.claim");
-    uint32_t n = atomic_load_explicit(&c->refills, memory_order_relaxed);
-    atomic_store_explicit(&c->refills, n + 1, memory_order_relaxed);
+    CHECK(sl->alloc_cache == 0 && c->hidden[spc].rest == 0, "mcache.claim");
+    count_refill(c);
     if (sl->span) {
-        if (next_group(sl) || go_round(sl))
+        if (next_group(c, spc) || go_round(c, spc))
             return true;
         release_span(c, spc);
     }
@@ -109,9 +131,31 @@ bool mcache_refill(struct mcache *c, spanclass spc)
     if (!s)
         return false;
     hold_span(c, sl, s);
-    bool found = next_group(sl);
+    bool found = next_group(c, spc);
     CHECK(found, "mcache.claim");
     return found;
+}
+
+/* The first chosen slot; those up to the next are shown. */
+static void *take_chosen(struct mcache *c, spanclass spc, size_t size)
+{
+    struct mcache_hidden *h = &c->hidden[spc];
+    struct mcache_slot *sl = &c->slots[spc];
+    CHECK(h->chosen && !(h->chosen & ~h->rest), "mcache.hidden");
+    uint64_t slot = h->chosen & -h->chosen;
+    h->chosen &= ~slot;
+    hide_after_chosen(c, spc, h->rest & ~slot);
+    c->chosen = true;
+    sl->exact |= size == sl->elemsize;
+    return (void *)(sl->group_base + (size_t)__builtin_ctzll(slot) * sl->elemsize);
+}
+
+void *mcache_alloc(struct mcache *c, spanclass spc, size_t size)
+{
+    struct mcache_slot *sl = &c->slots[spc];
+    if (!sl->alloc_cache && !c->hidden[spc].rest && !mcache_refill(c, spc))
+        return NULL;
+    return sl->alloc_cache ? mcache_take(sl, size) : take_chosen(c, spc, size);
 }
 
 void mcache_flush(struct mcache *c)
@@ -130,7 +174,7 @@ void mcache_flush(struct mcache *c)
 bool mcache_is_empty(const struct mcache *c)
 {
     for (int spc = 0; spc < SPANCLASS_COUNT; spc++)
-        if (c->slots[spc].span || c->batches[spc].ready || c->batches[spc].spent)
+        if (c->slots[spc].span || c->batches[spc].ready || c->batches[spc].spent || c->hidden[spc].rest)
             return false;
     return c->tiny_left == 0;
 }
@@ -141,6 +185,23 @@ void mcache_count_free(struct mcache *c, spanclass spc)
     c->batches[spc].frees++;
 }
 
+/* A slot of the current group that its owner freed. It was looked at by the sampler when the group was claimed, and will
+ * be another allocation now. If that is chosen it comes next. */
+static void put_into_cache(struct mcache *c, spanclass spc, uint64_t slot)
+{
+    struct mcache_hidden *h = &c->hidden[spc];
+    struct mcache_slot *sl = &c->slots[spc];
+    uint64_t cache = sl->alloc_cache;
+    if (likely(!sampler_take(&c->sampler, sl->elemsize))) {
+        __atomic_store_n(&sl->alloc_cache, cache | slot, __ATOMIC_RELAXED);
+        return;
+    }
+    count_refill(c);
+    h->chosen |= slot;
+    __atomic_store_n(&h->rest, h->rest | cache | slot, __ATOMIC_RELEASE);
+    __atomic_store_n(&sl->alloc_cache, 0, __ATOMIC_RELEASE);
+}
+
 enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i)
 {
     struct mcache_slot *sl = &c->slots[s->spanclass_];
@@ -149,7 +210,7 @@ enum mcache_free mcache_free_local(struct mcache *c, struct mspan *s, size_t i)
         return MCACHE_FREED_TWICE;
     s->alloc_count--;
     if (i / WORD_BITS + 1 == s->groups_done) {
-        __atomic_store_n(&sl->alloc_cache, sl->alloc_cache | bits_mask(i), __ATOMIC_RELAXED);
+        put_into_cache(c, s->spanclass_, bits_mask(i));
         return MCACHE_FREED;
     }
     bits_clear(s->alloc_bits, i);
@@ -168,7 +229,8 @@ bool mcache_slot_unused(const struct mspan *s, size_t i)
      * so before and after, and at most one refill has begun. */
     uint32_t refills = atomic_load_explicit(&c->refills, memory_order_acquire);
     bool before = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE) == group;
-    uint64_t cache = __atomic_load_n(&sl->alloc_cache, __ATOMIC_ACQUIRE);
+    uint64_t cache = __atomic_load_n(&c->hidden[s->spanclass_].rest, __ATOMIC_ACQUIRE);
+    cache |= __atomic_load_n(&sl->alloc_cache, __ATOMIC_ACQUIRE);
     bool after = __atomic_load_n(&sl->group_base, __ATOMIC_ACQUIRE) == group;
     return before && after && atomic_load_explicit(&c->refills, memory_order_relaxed) == refills &&
            (cache & bits_mask(i));

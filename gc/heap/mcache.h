@@ -3,6 +3,7 @@
 #define HEAP_MCACHE_H
 
 #include "heap/mcentral.h"
+#include "heap/sampler.h"
 
 /* Go keeps alloc_cache and freeindex in the span; here they are in the cache, so that the fast path loads no span. A
  * group is the 64 slots of one word of alloc_bits; its free ones are claimed together, their alloc bits set at once,
@@ -16,11 +17,19 @@ struct mcache_slot {
     uint16_t exact;       /* an object was taken with a size of all its slot: see struct mspan */
 };
 
+/* Slots of the current group that are free and not in alloc_cache: those that are to be sampled, and what comes after
+ * the first of them. So the test for an empty alloc_cache finds them too. Owner, or the collector. */
+struct mcache_hidden {
+    uint64_t rest;   /* not 0 only while some slot of it is chosen */
+    uint64_t chosen; /* within rest */
+};
+
 struct mcache {
     _Atomic uint8_t busy; /* depth of regions the thread is in: it may not be stopped while > 0. Owner */
     _Atomic uint8_t
         stop_pending;   /* park on leaving the next region. Set by the stopper, or by the handler on this thread */
     bool pinned;        /* its spans hold uncollectable objects. Written once */
+    bool chosen;        /* the object taken last is to be sampled: api/slow.c clears it. Owner */
     uint32_t tiny_left; /* bytes left at the end of the tiny block */
     uintptr_t tiny_end; /* its end; 0 without one */
     _Atomic uint32_t refills; /* groups claimed: who allocates is seen by it. Owner; read by the stopper */
@@ -28,6 +37,8 @@ struct mcache {
     uint64_t used[(SPANCLASS_COUNT + 63) / 64]; /* bit a spanclass: its slot or batch may hold something to give back */
     struct mcache_slot slots[SPANCLASS_COUNT];
     struct span_batch batches[SPANCLASS_COUNT];
+    struct mcache_hidden hidden[SPANCLASS_COUNT];
+    struct sampler sampler;
 };
 
 /* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
@@ -55,19 +66,22 @@ static ALWAYS_INLINE void *mcache_take(struct mcache_slot *sl, size_t size)
     return mcache_take_sized(sl, size, sl->elemsize);
 }
 
-/* A fresh tiny block, whose group is not empty; the part goes to its front. The last part of a block may end where the
- * block does: to a pointer one past an object, a tiny block is an object that uses all of its slot. */
-static ALWAYS_INLINE void *mcache_start_tiny(struct mcache *c, size_t size)
+/* A part of `size` bytes at the front of a fresh tiny block. The last part of a block may end where the block does: to
+ * a pointer one past an object, a tiny block is an object that uses all of its slot, and is taken as one. */
+static ALWAYS_INLINE void *mcache_start_tiny(struct mcache *c, void *block, size_t size)
 {
-    uintptr_t block = (uintptr_t)mcache_take(&c->slots[SPANCLASS_TINY], TINY_SIZE);
-    c->tiny_end = block + TINY_SIZE;
+    c->tiny_end = (uintptr_t)block + TINY_SIZE;
     c->tiny_left = (uint32_t)(TINY_SIZE - size);
-    return (void *)block;
+    return block;
 }
 
-/* Make the slot's group not empty: the next group of its span, or another span. False when memory cannot be had. In a
- * region. */
+/* Make the slot's group not empty, but for hidden slots: the next group of its span, or another span. False when memory
+ * cannot be had. In a region. */
 bool mcache_refill(struct mcache *c, spanclass spc);
+
+/* A free slot for `size` bytes, refilled if need be, c->chosen set if it is one to be sampled; NULL when memory cannot
+ * be had. In a region. */
+void *mcache_alloc(struct mcache *c, spanclass spc, size_t size);
 
 /* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */
 void mcache_flush(struct mcache *c);

@@ -60,6 +60,7 @@ bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
     s->list = 0;
     atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&s->freed, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->special, false, memory_order_relaxed);
     atomic_store_explicit(&s->free_bits, NULL, memory_order_relaxed);
     s->alloc_bits = s->gcmark_bits = NULL;
     return init_bits(s);
@@ -127,7 +128,7 @@ size_t mspan_fold_free(struct mspan *s)
         __atomic_fetch_and(&f[w], ~freed, __ATOMIC_ACQ_REL); /* what the freeing threads wrote comes before */
         n += (size_t)__builtin_popcountll(freed);
     }
-    atomic_fetch_sub_explicit(&s->freed, (uint32_t)n, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->freed, (uint16_t)n, memory_order_relaxed);
     return n;
 }
 

@@ -37,7 +37,8 @@ struct mspan {
                                      address. owner; or anyone, set only, with the object in hand */
     uint8_t list;                  /* enum mcentral_list it is on; none unless in use and in no mcache. central */
     _Atomic uint32_t sweepgen;     /* see sweep.h */
-    _Atomic uint32_t freed;        /* bits set in free_bits, or about to be. any thread */
+    _Atomic uint16_t freed;        /* bits set in free_bits, or about to be. any thread */
+    _Atomic bool special;          /* some of its objects may have specials. any thread, set only; heap */
 
     struct mspan *next, *prev; /* in a list of the mcentral (central) or of the page heap (heap) */
     union {

@@ -15,6 +15,7 @@
 #include "heap/pagemark.h"
 #include "heap/pagerun.h"
 #include "heap/scavenge.h"
+#include "heap/specials.h"
 #include "heap/sweep.h"
 #include "heap/sysmem.h"
 #include "os/os.h"
@@ -226,6 +227,7 @@ void pageheap_free(struct mspan *s)
     map_span(s, NULL);
     pagemark_clear(s);
     atomic_store_explicit(&s->state, MSPAN_DEAD, memory_order_release);
+    specials_drop(s);
     mspan_drop_objects(s);
     bits_set_range(arena.dirty, page, page + s->npages);
     give_back(s, side_of(s->spanclass_));

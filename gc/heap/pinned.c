@@ -17,12 +17,14 @@ static bool make_cache(void)
     return cache;
 }
 
-void *pinned_alloc(spanclass spc, size_t size)
+void *pinned_alloc(spanclass spc, size_t size, bool *chosen)
 {
     void *p = NULL;
     lock_acquire(&lock);
-    if (make_cache() && (cache->slots[spc].alloc_cache || mcache_refill(cache, spc)))
-        p = mcache_take(&cache->slots[spc], size);
+    if (make_cache() && (p = mcache_alloc(cache, spc, size))) {
+        *chosen = cache->chosen;
+        cache->chosen = false;
+    }
     lock_release(&lock);
     return p;
 }

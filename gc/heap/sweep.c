@@ -2,18 +2,25 @@
  * Owns:   heap_sweepgen.
  * Locks:  none; a claimed span is the claimer's.
  * Keeps:  .claim   a span is swept once a cycle, by the one that moved its sweepgen        (sweep_claim)
- * Below:  mspan.   Above: mcentral, the sweeper. */
+ * Below:  mspan, specials.   Above: mcentral, the sweeper. */
 #include "heap/sweep.h"
 
 #include "base/check.h"
+#include "heap/specials.h"
 
-_Atomic uint32_t heap_sweepgen = 2;
+_Atomic uint32_t heap_sweepgen = SWEEPGEN_FIRST;
 
 bool sweep_claim(struct mspan *s)
 {
     uint32_t unswept = sweepgen_now() - 2;
     return atomic_compare_exchange_strong_explicit(&s->sweepgen, &unswept, unswept + 1, memory_order_acq_rel,
                                                    memory_order_relaxed);
+}
+
+static void end_specials(struct mspan *s, size_t w, uint64_t dead)
+{
+    for (; dead; dead &= dead - 1)
+        specials_end(s, w * WORD_BITS + (size_t)__builtin_ctzll(dead), SPECIAL_SWEPT);
 }
 
 size_t sweep_span(struct mspan *s)
@@ -24,6 +31,8 @@ size_t sweep_span(struct mspan *s)
     for (size_t w = 0; w < mspan_words(s); w++) {
         uint64_t freed = f ? bits_load(&f[w]) : 0, held = s->alloc_bits[w] & ~freed, marked = s->gcmark_bits[w];
         CHECK((held | marked) == bits_valid(w, s->nelems), "mspan.preset");
+        if (mspan_is_special(s))
+            end_specials(s, w, held & ~marked);
         live += (size_t)__builtin_popcountll(held & marked);
         dead += (size_t)__builtin_popcountll(held & ~marked);
         bits_store(&s->alloc_bits[w], held & marked);

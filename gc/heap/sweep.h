@@ -11,6 +11,7 @@
 
 #include "heap/mspan.h"
 
+enum { SWEEPGEN_FIRST = 2 }; /* before the first mark */
 extern _Atomic uint32_t heap_sweepgen;
 
 static inline uint32_t sweepgen_now(void) { return atomic_load_explicit(&heap_sweepgen, memory_order_acquire); }

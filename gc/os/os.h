@@ -167,6 +167,9 @@ void os_with_images_still(void (*fn)(void *arg), void *arg);
 /* For each writable segment, less what becomes read-only after relocation; only inside os_with_images_still. */
 void os_each_segment(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg);
 
+/* The library's code, where it is a library of its own; empty where it is part of the program. */
+struct os_range os_own_text(void);
+
 /* Where a copy of this library is, as names that last while it is loaded; returns how many, at most max. */
 size_t os_copies(const char **names, size_t max);
 

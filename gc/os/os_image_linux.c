@@ -122,3 +122,24 @@ size_t os_copies(const char **names, size_t max)
     dl_iterate_phdr(on_image_with_notes, &c);
     return c.n;
 }
+
+/* Of the image that this file is linked into: where its first segment begins, and its code ends. By the linker. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _etext[] __attribute__((visibility("hidden")));
+
+/* The first image is the program. */
+static int on_program(struct dl_phdr_info *info, size_t size, void *ours)
+{
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD && info->dlpi_phdr[i].p_offset == 0)
+            *(bool *)ours = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr != (uintptr_t)__ehdr_start;
+    return 1;
+}
+
+struct os_range os_own_text(void)
+{
+    bool ours = false;
+    dl_iterate_phdr(on_program, &ours);
+    return ours ? (struct os_range){(uintptr_t)__ehdr_start, (uintptr_t)_etext} : (struct os_range){0, 0};
+}

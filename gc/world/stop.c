@@ -204,6 +204,26 @@ void safe_leave(struct thread *t)
     }
 }
 
+/* A stop that began before may count on this thread's answer; one that begins later sees it SAFE. */
+void safe_enter_at(struct thread *t, const struct boundary *at)
+{
+    publish_boundary(t, at);
+    for (;;) {
+        safe_enter(t);
+        if (!(atomic_load_explicit(&epoch, memory_order_seq_cst) & 1))
+            return;
+        atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_seq_cst);
+        atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
+        park(t);
+    }
+}
+
+void safe_leave_at(struct thread *t)
+{
+    safe_leave(t);
+    t->boundary = NULL;
+}
+
 /* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). Where
  * there is a tracer that is long enough after a while: the thread counts as one that does not hear. */
 static enum os_sent request(struct thread *t, uint64_t end)

@@ -3,6 +3,8 @@
 
 #include "heap/pinned.h"
 
+static bool chosen; /* to be sampled: none is */
+
 static struct mcache c;
 
 static void setup(void) { heap_start(); }
@@ -59,7 +61,7 @@ START_TEST(sum_of_what_is_allocated)
         if (step % 100 == 0)
             ck_assert_ptr_nonnull(mcentral_alloc_large(5 + step % 7, 1, step % 3, step % 2));
         if (step % 9 == 0)
-            ck_assert_ptr_nonnull(pinned_alloc(spc, 1));
+            ck_assert_ptr_nonnull(pinned_alloc(spc, 1, &chosen));
         if (!c.slots[spc].alloc_cache && !mcache_refill(&c, spc))
             ck_abort_msg("no memory");
         uintptr_t p = (uintptr_t)mcache_take(&c.slots[spc], 1);

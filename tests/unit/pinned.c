@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 
+static bool chosen; /* to be sampled: none is */
+
 static void setup(void) { heap_start(); }
 
 static const spanclass SMALL = 4 << 1;
@@ -30,7 +32,7 @@ static size_t pinned_objects(void)
 START_TEST(apart)
 {
     static struct mcache c;
-    char *p = pinned_alloc(SMALL, 40), *q = pinned_alloc(SMALL, 40);
+    char *p = pinned_alloc(SMALL, 40, &chosen), *q = pinned_alloc(SMALL, 40, &chosen);
     ck_assert(mcache_refill(&c, SMALL));
     char *r = mcache_take(&c.slots[SMALL], 40);
     ck_assert_ptr_eq(span_at(p), span_at(q));
@@ -47,13 +49,13 @@ START_TEST(flush)
     pinned_flush(); /* before there is a cache */
     ck_assert_uint_eq(pinned_objects(), 0);
     for (int i = 0; i < 200; i++)
-        ck_assert_ptr_nonnull(pinned_alloc(SMALL, 48));
-    ck_assert_ptr_nonnull(pinned_alloc(20 << 1 | 1, 300));
+        ck_assert_ptr_nonnull(pinned_alloc(SMALL, 48, &chosen));
+    ck_assert_ptr_nonnull(pinned_alloc(20 << 1 | 1, 300, &chosen));
     pinned_flush();
     ck_assert_uint_eq(pinned_objects(), 201);
     ck_assert_uint_eq(live_bytes(), 200 * 48 + 352);
     ck_assert_uint_eq(check_heap_at_rest(), 3);
-    ck_assert_ptr_nonnull(pinned_alloc(SMALL, 48));
+    ck_assert_ptr_nonnull(pinned_alloc(SMALL, 48, &chosen));
     pinned_flush();
     ck_assert_uint_eq(pinned_objects(), 202);
 }
@@ -62,7 +64,7 @@ END_TEST
 /* The cache lies in no memory that is scanned, and is counted. */
 START_TEST(cache_memory)
 {
-    pinned_alloc(SMALL, 48);
+    pinned_alloc(SMALL, 48, &chosen);
     ck_assert_uint_eq(sysmem_bytes(SYS_MCACHE), sizeof(struct mcache));
 }
 END_TEST
@@ -73,7 +75,7 @@ START_TEST(no_memory)
     for (uint64_t n = 1;; n++) {
         os_null.failed = 0;
         os_fail(n, true);
-        void *p = pinned_alloc(SMALL, 48);
+        void *p = pinned_alloc(SMALL, 48, &chosen);
         os_fail(0, false);
         pageheap_check();
         if (os_null.failed == 0)
@@ -93,7 +95,7 @@ static void *allocate(void *unused)
 {
     (void)unused;
     for (int i = 0; i < EACH; i++) {
-        uint64_t *p = pinned_alloc(SMALL, 48);
+        uint64_t *p = pinned_alloc(SMALL, 48, &chosen);
         *p += 1;
     }
     return NULL;

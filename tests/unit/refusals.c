@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+static bool chosen; /* to be sampled: none is */
+
 static struct mcache c;
 
 enum { OBJECTS = 6000, MAX_CALLS = 200 };
@@ -61,7 +63,7 @@ static bool large(size_t npages, size_t align_pages)
 static bool pinned(size_t size, size_t unused)
 {
     (void)unused;
-    void *p = pinned_alloc(spanclass_make(sizeclass_of(size), false), size);
+    void *p = pinned_alloc(spanclass_make(sizeclass_of(size), false), size, &chosen);
     if (!p)
         return false;
     keep(p, size);

@@ -1,0 +1,71 @@
+/* mprof.c - noting a sampled allocation.
+ * Owns:   where the library's own code is.
+ * Locks:  none while it unwinds; SPECIAL and BUCKETS after that, in a region.
+ * Keeps:  .gate   no thread forks while this one is in libunwind: a child would inherit its locks taken (forkgate.c)
+ *         .inside  a handler of the program that interrupts it does not enter the library, where it would wait for the
+ *                  gate with this thread inside
+ * Below:  buckets, unwind.   Above: api/slow.c. */
+#include "watch/mprof.h"
+
+#include "base/inside.h"
+#include "cycle/forkgate.h"
+#include "os/os.h"
+#include "world/region.h"
+#include "world/thread.h"
+#include "world/unwind.h"
+
+enum { OWN_FRAMES = 16 };
+
+static struct os_range own_text; /* written once */
+
+void mprof_init(void) { own_text = os_own_text(); }
+
+static size_t unwind(uintptr_t *stack, size_t max)
+{
+    inside_enter();
+    forkgate_enter();
+    size_t n = unwind_self(stack, max);
+    forkgate_leave();
+    inside_leave();
+    return n;
+}
+
+/* How many of the innermost frames are the library's: as far as `caller`, and those of a function that it has in turn
+ * been called by (gc_strdup), where the library has a range of addresses of its own. */
+static size_t own_frames(const uintptr_t *stack, size_t n, uintptr_t caller)
+{
+    size_t i = 0;
+    while (i < n && stack[i] != caller)
+        i++;
+    if (i == n)
+        i = 0;
+    while (i < n && stack[i] >= own_text.lo && stack[i] < own_text.hi)
+        i++;
+    return i;
+}
+
+static bool note(struct mspan *s, size_t i, const uintptr_t *stack, size_t depth)
+{
+    struct sample *sample = buckets_alloc(stack, depth, s->elemsize, sampler_rate());
+    if (!sample)
+        return false;
+    if (specials_add(s, i, &sample->special))
+        return true;
+    buckets_take_back(sample);
+    return false;
+}
+
+void mprof_alloc(struct thread *t, const void *p, uintptr_t caller)
+{
+    uintptr_t stack[BUCKET_DEPTH + OWN_FRAMES];
+    size_t n = unwind(stack, BUCKET_DEPTH + OWN_FRAMES), own = own_frames(stack, n, caller), depth = n - own;
+    struct mspan *s = arena_span((uintptr_t)p);
+    region_enter(&t->mcache);
+    note(s, mspan_index(s, (uintptr_t)p), stack + own, depth < BUCKET_DEPTH ? depth : BUCKET_DEPTH);
+    region_leave(&t->mcache);
+}
+
+const struct sample *mprof_sample(const struct mspan *s, size_t i)
+{
+    return (const struct sample *)(const void *)specials_find(s, i, SPECIAL_SAMPLE);
+}
