@@ -19,6 +19,8 @@ GC_SOURCES = \
 	%D%/os/os_calls.def \
 	%D%/os/os_calls.h \
 	%D%/os/os_cgroup_linux.c \
+	%D%/os/os_dwarf.h \
+	%D%/os/os_dwarf_libdw.c \
 	%D%/os/os_exception.c \
 	%D%/os/os_exception.h \
 	%D%/os/os_image_linux.c \
@@ -33,6 +35,8 @@ GC_SOURCES = \
 	%D%/os/os_stack_glibc.c \
 	%D%/os/os_stdio_glibc.c \
 	%D%/os/os_readable_linux.c \
+	%D%/os/os_symbols.h \
+	%D%/os/os_symbols_linux.c \
 	%D%/os/os_task_linux.c \
 	%D%/os/os_thread_linux.c \
 	%D%/os/os_tls_glibc.c \

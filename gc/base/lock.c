@@ -13,11 +13,14 @@ static _Thread_local uint32_t held INITIAL_EXEC; /* bit r: a lock of rank r is h
 
 void lock_init(struct lock *l, enum lock_rank rank) { *l = (struct lock)LOCK_INIT(rank); }
 
+/* SYMBOLS is not counted: it is held for long, by a thread whose handlers may go on allocating. */
+static bool marks_inside(const struct lock *l) { return l->rank > RANK_SYMBOLS && l->rank <= RANK_WORLD; }
+
 /* Raised before the lock is waited for and lowered when it is free: a handler must not want it in between. */
 void lock_acquire(struct lock *l)
 {
     CHECK(held >> l->rank == 0, "lock.rank");
-    if (l->rank <= RANK_WORLD)
+    if (marks_inside(l))
         inside_enter();
     pthread_mutex_lock(&l->mutex);
     if (GC_CHECKS)
@@ -30,7 +33,7 @@ void lock_release(struct lock *l)
     if (GC_CHECKS)
         held &= ~(UINT32_C(1) << l->rank);
     pthread_mutex_unlock(&l->mutex);
-    if (l->rank <= RANK_WORLD)
+    if (marks_inside(l))
         inside_leave();
 }
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 enum lock_rank {
+    RANK_SYMBOLS,  /* libdw's session; held with no other lock */
     RANK_TRACE,    /* the file of trace=FILE; held with no other lock and no signal open */
     RANK_CYCLE,    /* one collection at a time */
     RANK_WORLD,    /* the list of threads, and whether they run */

@@ -2,6 +2,7 @@
 #include "../check_main.h"
 
 #include "base/check.h"
+#include "base/inside.h"
 #include "base/lock.h"
 #include "os/os_real.h"
 
@@ -95,6 +96,23 @@ START_TEST(same_rank_for_fork)
 }
 END_TEST
 
+/* .inside: not so for SYMBOLS, whose holder may be interrupted by a handler that allocates. */
+START_TEST(marks_who_is_inside)
+{
+    struct lock cycle, symbols;
+    lock_init(&cycle, RANK_CYCLE);
+    lock_init(&symbols, RANK_SYMBOLS);
+    lock_acquire(&symbols);
+    ck_assert(!inside());
+    lock_acquire(&cycle);
+    ck_assert(inside());
+    lock_release(&cycle);
+    ck_assert(!inside());
+    lock_release(&symbols);
+    ck_assert(!inside());
+}
+END_TEST
+
 static long counted;
 
 static void *count(void *lock)
@@ -145,6 +163,7 @@ static void tests(TCase *tc)
 {
     tcase_add_test(tc, rising);
     tcase_add_test(tc, same_rank_for_fork);
+    tcase_add_test(tc, marks_who_is_inside);
     tcase_add_test(tc, excludes);
     tcase_add_test(tc, ranks_are_per_thread);
     if (!GC_CHECKS)
