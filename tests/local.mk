@@ -361,7 +361,7 @@ fuzz_harness = $(abs_top_srcdir)/%D%/fuzz/fuzzer.c $(abs_top_srcdir)/%D%/fuzz/ap
 fuzz_build = $(MKDIR_P) $$dir && cd $$dir && { test -f Makefile || AFL_QUIET=1 $(abs_top_srcdir)/configure -q \
 	    --enable-checks=full CC="$$cc" CFLAGS='-g -O1'; } && AFL_QUIET=1 $(MAKE) -s libspangc-core.la && \
 	  AFL_QUIET=1 $$link -g -O1 $(CPPFLAGS) -I$(abs_top_srcdir)/include $(fuzz_harness) .libs/libspangc-core.a \
-	    $(UNWIND_LIBS) -lpthread -o fuzzer
+	    $(UNWIND_LIBS) $(ZLIB_LIBS) -lpthread -o fuzzer
 fuzz_seconds = seconds='$(SECONDS)'; test "$$seconds" != 0 || seconds=60
 fuzz:
 	$(AM_V_GEN)dir=%D%/fuzz/libfuzzer cc='clang -fsanitize=fuzzer-no-link' link='clang -fsanitize=fuzzer'; $(fuzz_build)

@@ -24,7 +24,7 @@ try()
         -I"$include" -I"$gc" -c "$gc"/api/*.c) || fail "$1 $2 does not compile gc/api"
     # shellcheck disable=SC2046,SC2086
     $1 $2 -std=gnu11 -pthread -D_GNU_SOURCE= -I"$include" "$top_srcdir/tests/api/callee_saved.c" "$out"/*.o "$core" \
-        $(pkg-config --libs libunwind) -o "$out/program" || fail "$1 $2 does not link"
+        $(pkg-config --libs libunwind zlib) -o "$out/program" || fail "$1 $2 does not link"
     "$out/program" || fail "$1 $2"
     echo "ok: $1 $2"
 }

@@ -8,7 +8,7 @@ make_tmp
 build=$(cd "$top_builddir" && pwd)
 include=-I$top_srcdir/include
 shared="-L$build/.libs -Wl,-rpath,$build/.libs -lspangc"
-archive="$build/libspangc.a $(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc") $(pkg-config --libs libunwind)"
+archive="$build/libspangc.a $(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc") $(pkg-config --libs libunwind zlib)"
 
 cat >"$tmp/plugin.c" <<'text'
 #include <spangc.h>

@@ -31,7 +31,7 @@ done
 
 [ -f "$top_builddir/libspangc.a" ] || exit 0
 # What pkg-config --static gives, in its order.
-private="$(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc") $(pkg-config --static --libs libunwind)"
+private="$(sed -n 's/^Libs.private: //p' "$top_builddir/gc/spangc.pc") $(pkg-config --static --libs libunwind zlib)"
 for cxx in $found; do
     echo 'int main() { try { throw 1; } catch (int) { return 0; } }' >"$tmp/empty.cc"
     "$cxx" -static "$tmp/empty.cc" -o "$tmp/empty" || continue

@@ -7,8 +7,8 @@ skip_with_sanitizer
 make_tmp
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
 # shellcheck disable=SC2046
-$CC -static "$tmp/empty.c" -o "$tmp/empty" $(pkg-config --static --libs libunwind) ||
-    skip "this machine lacks static archives of libunwind or of what it needs"
+$CC -static "$tmp/empty.c" -o "$tmp/empty" $(pkg-config --static --libs libunwind zlib) ||
+    skip "this machine lacks static archives of libunwind, zlib or of what it needs"
 install_tree
 [ -f "$root$libdir/libspangc.a" ] || fail "libspangc.a was not installed"
 
