@@ -147,8 +147,14 @@ GC_SOURCES = \
 	%D%/watch/events.h \
 	%D%/watch/mprof.c \
 	%D%/watch/mprof.h \
+	%D%/watch/gzip.c \
+	%D%/watch/gzip.h \
 	%D%/watch/memstats.c \
 	%D%/watch/memstats.h \
+	%D%/watch/pprof.c \
+	%D%/watch/pprof.h \
+	%D%/watch/protobuf.c \
+	%D%/watch/protobuf.h \
 	%D%/watch/trace.c \
 	%D%/watch/trace.h \
 	%D%/api/aligned.c \

@@ -121,6 +121,10 @@ unit_tests += %D%/unit/interrupts
 %C%_unit_interrupts_LDFLAGS = $(OUR_SIGNALS)
 unit_tests += %D%/unit/os_cpu
 %C%_unit_os_cpu_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/pprof
+%C%_unit_pprof_LDADD = $(INSIDE_LIBS)
+%C%_unit_pprof_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
+	-Wl,--wrap=deflateInit2_ -Wl,--wrap=report_write
 
 # ---- api: what spangc.h promises, from outside
 api_tests =
