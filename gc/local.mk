@@ -149,6 +149,8 @@ GC_SOURCES = \
 	%D%/watch/mprof.h \
 	%D%/watch/gzip.c \
 	%D%/watch/gzip.h \
+	%D%/watch/legacyprofile.c \
+	%D%/watch/legacyprofile.h \
 	%D%/watch/memstats.c \
 	%D%/watch/memstats.h \
 	%D%/watch/pprof.c \

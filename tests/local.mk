@@ -121,6 +121,9 @@ unit_tests += %D%/unit/interrupts
 %C%_unit_interrupts_LDFLAGS = $(OUR_SIGNALS)
 unit_tests += %D%/unit/os_cpu
 %C%_unit_os_cpu_LDADD = $(INSIDE_LIBS)
+unit_tests += %D%/unit/legacyprofile
+%C%_unit_legacyprofile_LDADD = $(INSIDE_LIBS)
+%C%_unit_legacyprofile_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=report_write
 unit_tests += %D%/unit/pprof
 %C%_unit_pprof_LDADD = $(INSIDE_LIBS)
 %C%_unit_pprof_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
