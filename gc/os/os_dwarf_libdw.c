@@ -7,8 +7,8 @@
  *                   for itself
  *         .local    no look-up waits for the network: with DEBUGINFOD_URLS set, debug files are looked for by build id in
  *                   /usr/lib/debug only, for the standard search ends by asking those servers
- *         .dynamic  only a program with a dynamic linker opens libdw; dlopen is referred to weakly, so that the archive does
- *                   not bring it into a static one, where it would need the shared C library of the same release
+ *         .dynamic  only a program with a dynamic linker opens libdw. The archive names dlopen nowhere, for which the linker
+ *                   would warn whoever makes a static program, and dlsym weakly
  * Below:  libdw, the dynamic linker.   Above: os_symbols_linux.c. */
 #include "os/os_dwarf.h"
 
@@ -19,6 +19,7 @@
 #include "base/lock.h"
 
 #include <dlfcn.h>
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <link.h>
@@ -27,7 +28,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-extern __typeof__(dlopen) dlopen __attribute__((weak));
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 
 #define FUNCTIONS(X)                                                                                                   \
@@ -40,9 +40,14 @@ extern __typeof__(dlsym) dlsym __attribute__((weak));
     X(dwfl_build_id_find_debuginfo)                                                                                    \
     X(dwfl_addrmodule)                                                                                                 \
     X(dwfl_module_addrinfo)                                                                                            \
-    X(dwfl_module_getsrc)                                                                                              \
-    X(dwfl_lineinfo)                                                                                                   \
-    X(dwfl_line_comp_dir)                                                                                              \
+    X(dwfl_module_addrdie)                                                                                             \
+    X(dwfl_module_nextcu)                                                                                              \
+    X(dwarf_haspc)                                                                                                     \
+    X(dwarf_getsrc_die)                                                                                                \
+    X(dwarf_linesrc)                                                                                                   \
+    X(dwarf_lineno)                                                                                                    \
+    X(dwarf_attr)                                                                                                      \
+    X(dwarf_formstring)                                                                                                \
     X(dwfl_module_getsymtab)                                                                                           \
     X(dwfl_module_getsym_info)
 
@@ -85,11 +90,17 @@ static struct images images_now(void)
     return images;
 }
 
+static void *open_library(const char *name)
+{
+    void *(*open_it)(const char *, int) = NULL;
+    if (dlsym && images_now().dynamic)
+        *(void **)(void *)&open_it = dlsym(RTLD_DEFAULT, "dlopen");
+    return open_it ? open_it(name, RTLD_NOW | RTLD_LOCAL) : NULL;
+}
+
 static bool open_libdw(struct libdw *to)
 {
-    if (!dlopen || !dlsym || !images_now().dynamic)
-        return false;
-    void *lib = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
+    void *lib = open_library("libdw.so.1");
     if (!lib)
         return false;
 #define FIND(name) &&(*(void **)(void *)&to->name = dlsym(lib, #name)) != NULL
@@ -247,9 +258,22 @@ static void name_it(Dwfl_Module *m, const struct question *q, bool sizeless)
 
 static void on_data(Dwfl_Module *m, const struct question *q) { name_it(m, q, false); }
 
-/* libdw puts the folder that was compiled in before a name that is relative to it. */
-static const char *below(const char *folder, const char *file)
+/* The compilation unit of an address. There is a table of them, but clang does not write it. */
+static Dwarf_Die *unit_of(Dwfl_Module *m, uintptr_t address, Dwarf_Addr *bias)
 {
+    Dwarf_Die *unit = dw.dwfl_module_addrdie(m, address, bias);
+    if (unit)
+        return unit;
+    while ((unit = dw.dwfl_module_nextcu(m, unit, bias)) != NULL && dw.dwarf_haspc(unit, address - *bias) <= 0)
+        ;
+    return unit;
+}
+
+/* libdw puts the folder that was compiled in before a name that is relative to it. */
+static const char *less_folder(Dwarf_Die *unit, const char *file)
+{
+    Dwarf_Attribute attribute;
+    const char *folder = dw.dwarf_formstring(dw.dwarf_attr(unit, DW_AT_comp_dir, &attribute));
     size_t n = folder ? strlen(folder) : 0;
     return n > 0 && strncmp(file, folder, n) == 0 && file[n] == '/' ? file + n + 1 : file;
 }
@@ -257,12 +281,14 @@ static const char *below(const char *folder, const char *file)
 static void on_code(Dwfl_Module *m, const struct question *q)
 {
     int number = 0;
+    Dwarf_Addr bias = 0;
     name_it(m, q, true);
-    Dwfl_Line *line = dw.dwfl_module_getsrc(m, q->address);
-    const char *file = line ? dw.dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL) : NULL;
-    if (!file || number <= 0)
+    Dwarf_Die *unit = unit_of(m, q->address, &bias);
+    Dwarf_Line *line = unit ? dw.dwarf_getsrc_die(unit, q->address - bias) : NULL;
+    const char *file = line ? dw.dwarf_linesrc(line, NULL, NULL) : NULL;
+    if (!file || dw.dwarf_lineno(line, &number) != 0 || number <= 0)
         return;
-    os_dwarf_set(q->s->file, below(dw.dwfl_line_comp_dir(line), file));
+    os_dwarf_set(q->s->file, less_folder(unit, file));
     q->s->line = (unsigned)number;
 }
 
