@@ -16,6 +16,7 @@ dist_man3_MANS += \
 	%D%/man/gc_disabled_depth.3 \
 	%D%/man/gc_enable.3 \
 	%D%/man/gc_exclude_roots.3 \
+	%D%/man/gc_explain.3 \
 	%D%/man/gc_features.3 \
 	%D%/man/gc_free.3 \
 	%D%/man/gc_get_event_handler.3 \
@@ -23,6 +24,7 @@ dist_man3_MANS += \
 	%D%/man/gc_get_memory_limit.3 \
 	%D%/man/gc_get_oom_handler.3 \
 	%D%/man/gc_get_percent.3 \
+	%D%/man/gc_get_profile_rate.3 \
 	%D%/man/gc_get_warn_handler.3 \
 	%D%/man/gc_init.3 \
 	%D%/man/gc_is_noscan.3 \
@@ -43,11 +45,13 @@ dist_man3_MANS += \
 	%D%/man/gc_release_memory.3 \
 	%D%/man/gc_remove_root_callback.3 \
 	%D%/man/gc_remove_roots.3 \
+	%D%/man/gc_report_leaks.3 \
 	%D%/man/gc_set_event_handler.3 \
 	%D%/man/gc_set_frozen.3 \
 	%D%/man/gc_set_memory_limit.3 \
 	%D%/man/gc_set_oom_handler.3 \
 	%D%/man/gc_set_percent.3 \
+	%D%/man/gc_set_profile_rate.3 \
 	%D%/man/gc_set_warn_handler.3 \
 	%D%/man/gc_stack_alloc.3 \
 	%D%/man/gc_stack_finish.3 \
@@ -64,6 +68,7 @@ dist_man3_MANS += \
 	%D%/man/gc_thread_detach.3 \
 	%D%/man/gc_usable_size.3 \
 	%D%/man/gc_vasprintf.3 \
+	%D%/man/gc_write_heap_profile.3 \
 	%D%/man/gc_write_mappings.3 \
 	%D%/man/gc_version.3
 

@@ -810,6 +810,7 @@ B("string<?", b_less_string, 2, 2) { return boolean(order(self, a) < 0); }
 B("display write", b_display, 1, 1) { return print(stdout, a[0], *self->name == 'w'), &nothing; }
 B("newline", b_newline, 0, 0) { return putchar('\n'), &nothing; }
 B("command-line", b_command_line, 0, 0) { return command_line; }
+B("explain", b_explain, 1, 1) { return fflush(stdout), gc_explain(a[0], 1), &nothing; }
 B("%fail", b_fail, 1, 2) { return fail(n > 1 ? a[1] : NULL, n > 1 ? "%s " : "%s", want(self, STRING, a[0])->text); }
 B("exit", b_exit, 0, 1) { exit(n ? (int)want_int(self, a[0], 256) : 0); }
 B("apply", b_apply, 2, MANY) { return fail(self, "never run, see call: "); }

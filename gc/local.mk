@@ -24,11 +24,13 @@ GC_SOURCES = \
 	%D%/os/os_exception.c \
 	%D%/os/os_exception.h \
 	%D%/os/os_image_linux.c \
+	%D%/os/os_library.c \
 	%D%/os/os_machine_linux.c \
 	%D%/os/os_file.h \
 	%D%/os/os_filter.h \
 	%D%/os/os_mangle.h \
 	%D%/os/os_mem.h \
+	%D%/os/os_memtool.h \
 	%D%/os/os_ptrace_linux.c \
 	%D%/os/os_real.c \
 	%D%/os/os_real.h \
@@ -110,6 +112,7 @@ GC_SOURCES = \
 	%D%/world/unwind.h \
 	%D%/world/unknown.c \
 	%D%/world/unknown.h \
+	%D%/world/unwind_copy.h \
 	%D%/world/worker.c \
 	%D%/world/worker.h \
 	%D%/mark/checkmark.c \
@@ -151,19 +154,34 @@ GC_SOURCES = \
 	%D%/watch/gzip.h \
 	%D%/watch/legacyprofile.c \
 	%D%/watch/legacyprofile.h \
+	%D%/watch/explain.c \
+	%D%/watch/explain.h \
+	%D%/watch/guard.c \
+	%D%/watch/guard.h \
+	%D%/watch/heapprofile.c \
+	%D%/watch/heapprofile.h \
+	%D%/watch/leaks.c \
+	%D%/watch/leaks.h \
 	%D%/watch/memstats.c \
 	%D%/watch/memstats.h \
 	%D%/watch/pprof.c \
 	%D%/watch/pprof.h \
 	%D%/watch/protobuf.c \
 	%D%/watch/protobuf.h \
+	%D%/watch/out.c \
+	%D%/watch/out.h \
+	%D%/watch/path.c \
+	%D%/watch/path.h \
 	%D%/watch/trace.c \
 	%D%/watch/trace.h \
 	%D%/api/aligned.c \
 	%D%/api/api.h \
 	%D%/api/ask.c \
+	%D%/api/atexit.c \
+	%D%/api/atexit.h \
 	%D%/api/collect.c \
 	%D%/api/exception.c \
+	%D%/api/explain.c \
 	%D%/api/find.c \
 	%D%/api/fork.c \
 	%D%/api/fork.h \
@@ -173,6 +191,7 @@ GC_SOURCES = \
 	%D%/api/malloc.c \
 	%D%/api/oom.c \
 	%D%/api/reach.c \
+	%D%/api/profile.c \
 	%D%/api/realloc.c \
 	%D%/api/rootcalls.c \
 	%D%/api/settings.c \
@@ -190,12 +209,15 @@ GC_SOURCES = \
 	%D%/api/wrap_threads.c \
 	%D%/api/wrap_waits.c
 
-# What knows the CPU: frames of signals, and the way into the collector with every register on the stack.
+# What knows the CPU: frames of signals, and the way into the collector with every register on the stack. libunwind's
+# interface for the stacks of others differs by CPU in more than the names of registers.
 if ARCH_X86_64
 GC_SOURCES += %D%/os/os_cpu_x86_64.c %D%/os/os_filter_x86_64.c %D%/os/os_xstate_x86_64.c %D%/world/boundary_frame_x86_64.c \
-	%D%/world/boundary_x86_64.S
+	%D%/world/boundary_x86_64.S %D%/world/unwind_calls.c %D%/world/unwind_calls.h %D%/world/unwind_copy.c \
+	%D%/world/unwind_space.c %D%/world/unwind_space.h
 else
-GC_SOURCES += %D%/os/os_cpu_generic.c %D%/os/os_filter_generic.c %D%/world/boundary_generic.c
+GC_SOURCES += %D%/os/os_cpu_generic.c %D%/os/os_filter_generic.c %D%/world/boundary_generic.c \
+	%D%/world/unwind_copy_generic.c
 endif
 
 GC_OS_MEM = %D%/os/os_mem_linux.c

@@ -415,6 +415,43 @@ struct gc_memstats {
 GC_SPAN_API void gc_read_memstats_sized(struct gc_memstats *st, size_t size);
 static inline void gc_read_memstats(struct gc_memstats *st) { gc_read_memstats_sized(st, sizeof *st); }
 
+/* One byte of each `bytes` allocated, on average and at random, is noted with the stack that allocated it; at start
+ * GC_SPAN_PROFILE_RATE, or SPANGC_DEBUG=profilerate=BYTES. 1 notes every object (a shared 16-byte block is one), 0 none.
+ * Holds for what is allocated from now on; best set once, at the start. Stops the world for a moment. Returns the old
+ * rate. Cost of a sample: a walk of the stack, some microseconds, in the allocation that it falls on.
+ * (Go: runtime.MemProfileRate.) */
+#define GC_SPAN_PROFILE_RATE 524288
+GC_SPAN_API size_t gc_set_profile_rate(size_t bytes);
+GC_SPAN_API size_t gc_get_profile_rate(void);
+
+/* Write to fd what the sampled stacks have allocated in all, and what of it is in use, estimated in objects and bytes:
+ * in pprof's format (gzip; `go tool pprof`, github.com/google/pprof), or as text that `google-pprof` and people read. The
+ * figures are those of the last collection's mark, or of all since the start when there was none yet: what is garbage is
+ * not in use, what was allocated since is not yet counted. Call gc_collect first for figures up to now. Stacks all of
+ * whose objects are gone are in it. Sweeps what is not swept, and stops the world for a moment. Returns 0, or -1 with
+ * errno = EINVAL (format), ENOMEM, or that of write(2): then what was written is not a whole profile.
+ * (Go: pprof.WriteHeapProfile.) */
+enum gc_profile_format { GC_SPAN_PROFILE_PPROF, GC_SPAN_PROFILE_TEXT };
+GC_SPAN_API int gc_write_heap_profile(int fd, enum gc_profile_format format);
+
+/* Write to fd why the object that p points to or into is alive: a shortest way from a root to it, and for each object on
+ * the way its size, where in it the next one is referred to, and where it was allocated if that was sampled. The root is
+ * told as a thread with its frame and register or stack slot, as a variable with its library, as what was registered.
+ * Source lines are told where elfutils' libdw is installed and the program has debugging information. The way that
+ * leads over the calling thread's own stack is taken last, and a pointer there to the object itself only when there is
+ * no other way: who asks has one.
+ *     Stops the world while it traces, ten times as long as a mark, and takes 24 bytes for each object passed meanwhile.
+ * Frees nothing. Returns 0 also when nothing keeps the object alive, which it says; -1 with errno = EINVAL when p points
+ * to no live object (said in a line as well), EAGAIN when the world could not be stopped, ENOMEM, or that of write(2).
+ * Neither Go nor bdwgc has it; see gc_explain(3) for a session. */
+GC_SPAN_API int gc_explain(const void *p, int fd);
+
+/* Collects, then writes to fd which of the sampled stacks allocated objects that became unreachable without gc_free, most
+ * bytes first, since the start: for programs that mean to free everything. Exact when each object is noted
+ * (gc_set_profile_rate(1) before the first allocation, or SPANGC_DEBUG=leaks=1, which also calls this at exit).
+ * Returns the number of such objects, or -1 with errno. (bdwgc: GC_find_leak.) */
+GC_SPAN_API long gc_report_leaks(int fd);
+
 /* Write a line "LOW-HIGH", two hexadecimal addresses, for each stretch of readable and writable memory that the library
  * has mapped, in no order: the lines that are its own of /proc/PID/smaps, whose Size adds up to `sys` of gc_memstats.
  * Returns 0, or -1 with the errno of write(2). What other threads map meanwhile may be missing. */

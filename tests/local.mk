@@ -28,7 +28,8 @@ endif
 noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/hidden.h \
 	%D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
-	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c tools/mksizeclass.c tools/install-deps
+	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c \
+	%D%/meta/explained.c %D%/meta/misused.c %D%/meta/profiled.c tools/mksizeclass.c tools/install-deps
 
 # ---- unit: a file of gc/ each, on the simulated operating system
 noinst_HEADERS += %D%/unit/heap.h
@@ -116,9 +117,12 @@ unit_tests += %D%/unit/os_image
 %C%_unit_os_image_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_symbols
 %C%_unit_os_symbols_LDADD = $(INSIDE_LIBS)
+EXTRA_%C%_unit_os_symbols_DEPENDENCIES = %D%/api/place.la
 unit_tests += %D%/unit/interrupts
 %C%_unit_interrupts_LDADD = $(INSIDE_LIBS)
 %C%_unit_interrupts_LDFLAGS = $(OUR_SIGNALS)
+unit_tests += %D%/unit/unwind_copy
+%C%_unit_unwind_copy_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/os_cpu
 %C%_unit_os_cpu_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/legacyprofile
@@ -192,6 +196,8 @@ api_tests += %D%/api/oom
 %C%_api_oom_LDADD = $(API_LIBS)
 api_tests += %D%/api/reach
 %C%_api_reach_LDADD = $(API_LIBS)
+api_tests += %D%/api/profile
+%C%_api_profile_LDADD = $(API_LIBS)
 api_tests += %D%/api/realloc
 %C%_api_realloc_LDADD = $(API_LIBS)
 api_tests += %D%/api/results
@@ -290,6 +296,7 @@ meta_tests = \
 	%D%/meta/copies.sh \
 	%D%/meta/docs.sh \
 	%D%/meta/exceptions.sh \
+	%D%/meta/explain.sh \
 	%D%/meta/format.sh \
 	%D%/meta/gctrace-html.sh \
 	%D%/meta/gdb.sh \
@@ -298,6 +305,8 @@ meta_tests = \
 	%D%/meta/instructions.sh \
 	%D%/meta/install-static.sh \
 	%D%/meta/layers.sh \
+	%D%/meta/misused.sh \
+	%D%/meta/profile.sh \
 	%D%/meta/size.sh \
 	%D%/meta/small.sh \
 	%D%/meta/sizeclass.sh \

@@ -5,6 +5,7 @@
  * A span starts at a page, so an object is aligned to every power of two that divides its class's size: a class that
  * the alignment divides will do. Beyond a page the object gets a span of its own that starts where it must. */
 #include "api/api.h"
+#include "watch/guard.h"
 
 #include <errno.h>
 
@@ -26,7 +27,9 @@ static void *alloc_aligned(size_t align, size_t size, unsigned flags)
     size_t least = (flags & ALLOC_NOSCAN) && size < TINY_SIZE ? TINY_SIZE : size;
     if (align <= sizeclass_alignment(size))
         return flags & ALLOC_NOSCAN ? gc_malloc_noscan(size) : gc_malloc(size);
-    size_t bytes = aligned_class_size(align, least);
+    size_t bytes = aligned_class_size(align, guard_size(least));
+    if (bytes)
+        bytes -= guard_size(0); /* which the allocation adds */
     if (bytes)
         return flags & ALLOC_NOSCAN ? gc_malloc_noscan(bytes) : gc_malloc(bytes);
     unsigned pages_log2 = align > HEAP_PAGE ? (unsigned)__builtin_ctzll(align) - PAGE_SHIFT : 0;

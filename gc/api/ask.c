@@ -1,6 +1,7 @@
 /* ask.c - questions about a pointer.
  * Owns: nothing. Locks: those that sweeping a span takes. Below: find. Above: the program. */
 #include "api/api.h"
+#include "watch/guard.h"
 
 #include <errno.h>
 
@@ -31,6 +32,8 @@ size_t gc_usable_size(const void *p)
     struct object o;
     if (!ask(__func__, p, &o) || o.base != (uintptr_t)p || o.span->spanclass_ == SPANCLASS_TINY)
         return 0;
+    if (unlikely(guard_on))
+        return guard_asked(o.span, o.index);
     __atomic_store_n(&o.span->exact, true, __ATOMIC_RELAXED); /* it may use all of it from now on */
     return o.span->elemsize;
 }

@@ -4,6 +4,7 @@
  *                 it they change
  * Below:  arena, mcentral, mcache.   Above: free.c, realloc.c, ask.c. */
 #include "api/api.h"
+#include "watch/guard.h"
 
 #include <stdio.h>
 
@@ -56,7 +57,7 @@ bool api_find(struct thread *t, const void *p, struct object *o)
     t->mcache.lookups++;
     uintptr_t at = (uintptr_t)p;
     struct mspan *s = span_of(at);
-    return s && slot_live(s, at, o);
+    return s && slot_live(s, at, o) && !(unlikely(guard_on) && guard_is_dead(s, o->index));
 }
 
 /* In words, what p points into. */
@@ -79,9 +80,22 @@ static void describe(uintptr_t p, char *text, size_t n)
                  (unsigned long)o.base, (unsigned long)(p - o.base));
 }
 
+/* The names of where it was allocated are looked up outside of the region. */
+static void tell_freed_twice(const void *p)
+{
+    struct object o;
+    struct mspan *s = guard_on ? span_of((uintptr_t)p) : NULL;
+    if (!s || !slot_live(s, (uintptr_t)p, &o))
+        return;
+    region_leave_quick(mcache_self);
+    guard_freed_twice(s, o.index, p);
+    region_enter(mcache_self);
+}
+
 void api_bad_pointer(const char *call, const void *p)
 {
     char what[160];
+    tell_freed_twice(p);
     describe((uintptr_t)p, what, sizeof what);
     report_fatal("%s(%#lx): not the start of a live object, but %s; aborting", call, (unsigned long)(uintptr_t)p, what);
 }

@@ -25,6 +25,7 @@
 #include "heap/pinned.h"
 #include "mark/markers.h"
 #include "os/os.h"
+#include "os/os_symbols.h"
 #include "watch/buckets.h"
 #include "watch/chrometrace.h"
 #include "watch/events.h"
@@ -112,6 +113,7 @@ static void in_child(void)
     thread_fork_child(caches_empty);
     events_fork_child();
     chrometrace_fork_child();
+    os_symbols_fork_child();
     sweeper_fork_child();
     sysmon_fork_child();
     markers_fork_child();

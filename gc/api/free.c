@@ -7,6 +7,7 @@
 #include "cycle/sysmon.h"
 #include "heap/pageheap.h"
 #include "heap/specials.h"
+#include "watch/guard.h"
 
 /* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
 static uint32_t worth_offering(const struct mspan *s) { return s->nelems / 8u + 1; }
@@ -26,6 +27,8 @@ static enum mspan_freed free_small(struct thread *t, struct mspan *s, size_t i)
 bool api_free_object(struct thread *t, const struct object *o)
 {
     struct mspan *s = o->span;
+    if (unlikely(guard_on) && guard_free(s, o->index))
+        return true;
     if (mspan_is_special(s))
         specials_end(s, o->index, SPECIAL_FREED);
     if (mspan_is_large(s))
@@ -56,6 +59,7 @@ void gc_free(void *p)
             api_bad_pointer("gc_free", p);
     }
     region_leave(&t->mcache);
+    guard_tell();
     if (large) /* its pages are free; of others those are that a sweep finds */
         sysmon_note();
 }

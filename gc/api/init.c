@@ -18,15 +18,18 @@
 #include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_mangle.h"
+#include "os/os_memtool.h"
 #include "os/os_calls.h"
 #include "os/os_real.h"
 #include "watch/chrometrace.h"
 #include "watch/events.h"
+#include "watch/guard.h"
 #include "watch/mprof.h"
 #include "watch/trace.h"
 #include "world/deaf.h"
 #include "world/roots.h"
 #include "world/stop.h"
+#include "api/atexit.h"
 #include "api/fork.h"
 
 #include <errno.h>
@@ -66,10 +69,12 @@ static void read_environment(struct options *o)
     read_debug(o);
 }
 
-/* A quarter of what the address space limit leaves, to begin with: the program needs some too. */
+/* Valgrind's memcheck takes seconds to note a range of many gigabytes. A quarter of what the address space limit leaves, to begin with: the program needs some too. */
 static bool start_heap(void)
 {
     uint64_t left = os_address_left(), all = least_of(UINT64_C(1) << 40, RAM_FACTOR * os_ram_bytes());
+    if (os_memtool_simulated())
+        return pageheap_init(UINT64_C(1) << 30, least_of(UINT64_C(1) << 34, left));
     if (left == UINT64_MAX)
         return pageheap_init(all, all);
     return pageheap_init(least_of(all, left / 4), least_of(all, left));
@@ -99,6 +104,7 @@ static struct {
 
 static void cycle_done(const struct cycle_report *r)
 {
+    guard_tell();
     if (told.cycles)
         trace_cycle(r);
     if (told.file)
@@ -146,6 +152,8 @@ static void start(void)
     uint32_t cpus = (uint32_t)os_cpu_count(); /* reads files: once */
     mprof_init();
     sampler_set_rate((uint64_t)o.profilerate);
+    if (o.check)
+        guard_start();
     stop_init(cpus);
     deaf_enable(o.ptrace);
     cycle_init(&o, cpus);
@@ -153,6 +161,7 @@ static void start(void)
     scavenge_lazily(o.madvfree);
     sysmon_enable((uint32_t)o.scavenge);
     set_hooks(&o);
+    api_atexit_init(&o);
     fork_init();
     atomic_store_explicit(&started, true, memory_order_release);
     errno = saved;

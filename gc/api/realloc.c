@@ -5,6 +5,7 @@
  *
  * The old object is held by this frame while the new one is allocated: it lies above the boundary and is scanned. */
 #include "api/api.h"
+#include "watch/guard.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,7 +26,8 @@ static void look_up(struct thread *t, const void *p, struct old *old)
     old->part = s->spanclass_ == SPANCLASS_TINY;
     if (!old->part && old->o.base != (uintptr_t)p)
         api_bad_pointer("gc_realloc", p);
-    old->usable = old->o.base + s->elemsize - (uintptr_t)p;
+    size_t bytes = unlikely(guard_on) ? guard_asked(s, old->o.index) : s->elemsize;
+    old->usable = old->o.base + bytes - (uintptr_t)p;
     old->flags = (s->scan == SCAN_NONE ? ALLOC_NOSCAN : 0u) | (s->pinned ? ALLOC_PINNED : 0u);
     region_leave(&t->mcache);
 }
@@ -53,7 +55,7 @@ static void *alloc_like(size_t size, unsigned flags)
 static bool fits(const struct old *old, size_t size)
 {
     size_t least = mspan_is_large(old->o.span) ? old->usable - HEAP_PAGE + 1 : old->usable / 2;
-    return !old->part && size <= old->usable && size >= least;
+    return !old->part && !guard_on && size <= old->usable && size >= least;
 }
 
 static void *move(void *p, const struct old *old, size_t size)

@@ -11,6 +11,7 @@
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
 #include "watch/events.h"
+#include "watch/guard.h"
 #include "watch/mprof.h"
 #include "watch/trace.h"
 
@@ -20,7 +21,7 @@
 static spanclass class_for(size_t size, unsigned flags)
 {
     bool noscan = flags & ALLOC_NOSCAN;
-    if (noscan && size < TINY_SIZE && !(flags & ALLOC_PINNED))
+    if (noscan && size < TINY_SIZE && !(flags & ALLOC_PINNED)) /* never with check=1 */
         return SPANCLASS_TINY;
     size_t least = noscan && size < TINY_SIZE ? TINY_SIZE : size;
     return spanclass_make(sizeclass_of(least), noscan);
@@ -106,10 +107,11 @@ static const char *name_of(unsigned flags)
 }
 
 /* Out of the allocating functions' way: it has a large frame. */
-static NOINLINE void sample(struct thread *t, const void *p, uintptr_t caller)
+static NOINLINE void sample(struct thread *t, const void *p, size_t size, uintptr_t caller)
 {
     t->mcache.chosen = false;
-    mprof_alloc(t, p, caller);
+    mprof_alloc(t, p, size, caller);
+    guard_tell();
 }
 
 void *api_alloc_slow(size_t size, unsigned flags)
@@ -120,9 +122,9 @@ void *api_alloc_slow(size_t size, unsigned flags)
         region_answer(&t->mcache);
     void *p = size == 0 ? api_zero_object : NULL;
     if (t && size > 0 && fits_address_space(size, flags))
-        p = alloc(&t->mcache, size, flags);
+        p = alloc(&t->mcache, guard_size(size), flags);
     if (p && unlikely(t->mcache.chosen))
-        sample(t, p, (uintptr_t)__builtin_return_address(0));
+        sample(t, p, size, (uintptr_t)__builtin_return_address(0));
     if (unlikely(!p)) {
         p = flags & ALLOC_QUIET ? NULL : api_out_of_memory(size);
         if (!p) {

@@ -22,6 +22,7 @@
 #include "mark/markers.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
+#include "os/os_memtool.h"
 #include "world/mask.h"
 #include "world/stop.h"
 
@@ -305,7 +306,9 @@ static void collect_stopped(struct run *run)
     uint64_t t1 = os_now_ns();
     r->threads = stop.threads + 1;
     event(GC_SPAN_EVENT_STOPPED, r, stop.threads);
+    os_memtool_quiet(true);
     run->done = work_stopped(run);
+    os_memtool_quiet(false);
     run->lost_stacks = rootjobs_lost_stacks() > 0;
     run->unreadable = rootjobs_unreadable();
     uint64_t t2 = os_now_ns();

@@ -13,6 +13,7 @@
 #include "heap/persistentalloc.h"
 
 special_end_fn specials_hooks[SPECIAL_KINDS];
+uint64_t (*specials_inspect)(struct mspan *s, size_t w, uint64_t held, uint64_t dead);
 
 static struct lock lock = LOCK_INIT(RANK_SPECIAL);
 

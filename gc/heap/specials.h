@@ -20,6 +20,10 @@ enum special_end { SPECIAL_SWEPT, SPECIAL_FREED };
 typedef void (*special_end_fn)(struct special *sp, enum special_end why);
 extern special_end_fn specials_hooks[SPECIAL_KINDS];
 
+/* With check=1, else NULL: a sweep looks at the slots of word w that hold objects before it ends what is dead; returns those
+ * of the dead that stay allocated, with their specials, until the next sweep. In a region. */
+extern uint64_t (*specials_inspect)(struct mspan *s, size_t w, uint64_t held, uint64_t dead);
+
 /* Give slot i of s, an object that the caller holds, one more. In a region. False when memory cannot be had. */
 bool specials_add(struct mspan *s, size_t i, struct special *sp);
 

@@ -11,6 +11,7 @@
 #include "heap/persistentalloc.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
+#include "os/os_memtool.h"
 #include "world/region.h"
 #include "world/roots.h"
 #include "world/stop.h"
@@ -76,6 +77,7 @@ static void *helper_main(void *arg)
     if (!t)
         return NULL;
     safe_enter(t);
+    os_memtool_quiet(true);
     for (;;) {
         while (atomic_load_explicit(&calls, memory_order_acquire) == seen)
             os_futex_wait(&calls, seen, UINT64_MAX);

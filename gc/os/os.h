@@ -114,6 +114,12 @@ struct os_mapping {
 };
 bool os_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg);
 
+/* ---- libraries that are opened when they are needed (os_library.c) ---- */
+
+/* Sets found[i] to the address of names[i] in the library with that file name, which then stays; false unless all are
+ * there. In the archive always false. May call malloc, and takes locks of the dynamic linker. */
+bool os_library_find(const char *file, const char *const names[], void *found[], size_t n);
+
 /* ---- what /proc knows of the threads of this process (os_task_linux.c): no malloc, no stdio, no cancellation ---- */
 
 /* How many there are, a main thread that ended before the others included; 0 where /proc does not say. */

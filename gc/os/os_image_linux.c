@@ -123,23 +123,28 @@ size_t os_copies(const char **names, size_t max)
     return c.n;
 }
 
-/* Of the image that this file is linked into: where its first segment begins, and its code ends. By the linker. */
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-extern const char _etext[] __attribute__((visibility("hidden")));
+struct own_text {
+    struct os_range text;
+    bool program; /* the image that is looked at is the first, the program */
+};
 
-/* The first image is the program. */
-static int on_program(struct dl_phdr_info *info, size_t size, void *ours)
+static int on_own_text(struct dl_phdr_info *info, size_t size, void *arg)
 {
     (void)size;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_LOAD && info->dlpi_phdr[i].p_offset == 0)
-            *(bool *)ours = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr != (uintptr_t)__ehdr_start;
-    return 1;
+    struct own_text *own = arg;
+    uintptr_t here = (uintptr_t)on_own_text;
+    for (int i = 0; i < info->dlpi_phnum && !own->program; i++) {
+        uintptr_t lo = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr, hi = lo + info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_type == PT_LOAD && here >= lo && here < hi)
+            own->text = (struct os_range){lo, hi};
+    }
+    own->program = false;
+    return own->text.hi > 0;
 }
 
 struct os_range os_own_text(void)
 {
-    bool ours = false;
-    dl_iterate_phdr(on_program, &ours);
-    return ours ? (struct os_range){(uintptr_t)__ehdr_start, (uintptr_t)_etext} : (struct os_range){0, 0};
+    struct own_text own = {.program = true};
+    dl_iterate_phdr(on_own_text, &own);
+    return own.text;
 }

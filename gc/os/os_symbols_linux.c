@@ -136,12 +136,10 @@ static void look_up(uintptr_t address, debug_info *more, struct os_symbol *s)
 void os_symbol_of_code(uintptr_t address, struct os_symbol *s) { look_up(address, os_dwarf_code, s); }
 void os_symbol_of_data(uintptr_t address, struct os_symbol *s) { look_up(address, os_dwarf_data, s); }
 
-/* Module 0 is none, and an image without such variables has that number too. */
 void os_symbol_of_tls(size_t module, uintptr_t offset, struct os_symbol *s)
 {
     int saved = errno;
-    memset(s, 0, sizeof *s);
-    uintptr_t in_image = module ? search(0, module, s) : 0;
+    uintptr_t in_image = search(0, module, s); /* module 0 is none, and no image is at address 0 */
     if (in_image)
         os_dwarf_tls(in_image, offset, s);
     errno = saved;
@@ -155,13 +153,13 @@ struct each {
     size_t images;
 };
 
-/* A note's name and contents are padded, to 8 bytes where the segment says so. */
-static bool build_id_in(uintptr_t at, size_t size, size_t align, struct os_text *t)
+/* A note's name and contents are padded to 4 bytes. Those that say 8 have sizes that make no difference. */
+static bool build_id_in(uintptr_t at, size_t size, struct os_text *t)
 {
     const ElfW(Nhdr) * n;
     for (uintptr_t end = at + size; at < end && end - at >= sizeof *n;) {
         n = (const void *)at;
-        size_t contents = round_up(sizeof *n + n->n_namesz, align), next = round_up(contents + n->n_descsz, align);
+        size_t contents = sizeof *n + round_up(n->n_namesz, 4), next = contents + round_up(n->n_descsz, 4);
         if (contents + n->n_descsz > end - at)
             return false;
         if (n->n_type == NT_GNU_BUILD_ID && n->n_namesz == sizeof "GNU" && memcmp(n + 1, "GNU", sizeof "GNU") == 0) {
@@ -179,8 +177,7 @@ static void find_build_id(const struct dl_phdr_info *info, struct os_text *t)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
         uintptr_t at = info->dlpi_addr + ph->p_vaddr;
-        if (ph->p_type == PT_NOTE && loaded(info, at, ph->p_memsz) &&
-            build_id_in(at, ph->p_memsz, ph->p_align == 8 ? 8 : 4, t))
+        if (ph->p_type == PT_NOTE && loaded(info, at, ph->p_memsz) && build_id_in(at, ph->p_memsz, t))
             return;
     }
 }

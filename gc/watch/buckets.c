@@ -114,15 +114,27 @@ struct sample *buckets_alloc(const uintptr_t *stack, size_t depth, uint64_t obje
 }
 
 /* A sweep follows a mark that the object was allocated before, so its death is known with that mark. */
-void buckets_end(struct sample *s, enum special_end why)
+static void count_end(struct bucket *b, enum special_end why)
 {
-    struct bucket *b = s->bucket;
-    lock_acquire(&lock);
     settle(b);
     if (why == SPECIAL_SWEPT)
         b->known.collected++;
     else
         b->pending.freed++;
+}
+
+void buckets_count_end(struct sample *s, enum special_end why)
+{
+    lock_acquire(&lock);
+    count_end(s->bucket, why);
+    lock_release(&lock);
+}
+
+void buckets_end(struct sample *s, enum special_end why)
+{
+    lock_acquire(&lock);
+    if (s->state == SAMPLE_LIVE)
+        count_end(s->bucket, why);
     fixalloc_free(&records, s);
     lock_release(&lock);
 }

@@ -30,15 +30,20 @@ struct bucket {
 };
 
 /* One sampled object, from its allocation to its end: what specials.h keeps with it. */
+enum sample_state { SAMPLE_LIVE, SAMPLE_FREED, SAMPLE_COLLECTED };
+
 struct sample {
     struct special special;
     struct bucket *bucket;
+    size_t asked;            /* bytes that the program asked for; with check=1 alone */
+    enum sample_state state; /* with check=1: no longer LIVE while it is in custody, see guard.h */
 };
 
 /* A sample in the bucket of this stack, size and rate; NULL when memory cannot be had. In a region. */
 struct sample *buckets_alloc(const uintptr_t *stack, size_t depth, uint64_t object_bytes, uint64_t rate);
 
-/* Its object is no more: the sweep found it dead, or the program freed it. In a region. */
+/* Its object is no more: the sweep found it dead, or the program freed it. The first only counts that. In a region. */
+void buckets_count_end(struct sample *s, enum special_end why);
 void buckets_end(struct sample *s, enum special_end why);
 
 /* It was never told to anybody, for want of memory. In a region. */

@@ -10,6 +10,7 @@
 #include "base/inside.h"
 #include "cycle/forkgate.h"
 #include "os/os.h"
+#include "watch/guard.h"
 #include "world/region.h"
 #include "world/thread.h"
 #include "world/unwind.h"
@@ -44,24 +45,29 @@ static size_t own_frames(const uintptr_t *stack, size_t n, uintptr_t caller)
     return i;
 }
 
-static bool note(struct mspan *s, size_t i, const uintptr_t *stack, size_t depth)
+/* False: for want of memory it is not noted. */
+static bool note(struct mspan *s, size_t i, size_t size, const uintptr_t *stack, size_t depth)
 {
     struct sample *sample = buckets_alloc(stack, depth, s->elemsize, sampler_rate());
     if (!sample)
         return false;
-    if (specials_add(s, i, &sample->special))
-        return true;
-    buckets_take_back(sample);
-    return false;
+    sample->asked = size;
+    if (!specials_add(s, i, &sample->special)) {
+        buckets_take_back(sample);
+        return false;
+    }
+    if (unlikely(guard_on))
+        guard_arm(s, i, sample);
+    return true;
 }
 
-void mprof_alloc(struct thread *t, const void *p, uintptr_t caller)
+void mprof_alloc(struct thread *t, const void *p, size_t size, uintptr_t caller)
 {
     uintptr_t stack[BUCKET_DEPTH + OWN_FRAMES];
     size_t n = unwind(stack, BUCKET_DEPTH + OWN_FRAMES), own = own_frames(stack, n, caller), depth = n - own;
     struct mspan *s = arena_span((uintptr_t)p);
     region_enter(&t->mcache);
-    note(s, mspan_index(s, (uintptr_t)p), stack + own, depth < BUCKET_DEPTH ? depth : BUCKET_DEPTH);
+    note(s, mspan_index(s, (uintptr_t)p), size, stack + own, depth < BUCKET_DEPTH ? depth : BUCKET_DEPTH);
     region_leave(&t->mcache);
 }
 

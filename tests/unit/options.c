@@ -280,7 +280,7 @@ START_TEST(help)
 {
     static const char *const names[] = {
 #define OPTION(name, def, lo, hi, help) "  " #name "=" #def " (" #lo ".." #hi ") ",
-#define TEXT(name, help)                "  " #name "=FILE",
+#define TEXT(name, help)                "  " #name "=" help "\n",
 #include "base/options.def"
 #undef OPTION
 #undef TEXT

@@ -1,5 +1,6 @@
 /* os_symbols.c - names for addresses of every kind, and what is said of addresses that have none. What needs libdw is
  * asked for where it can be opened, and lines where the program was compiled with them. */
+#include "../api/place_lib.h"
 #include "../check_main.h"
 
 #include "config.h"
@@ -65,6 +66,8 @@ static long section_of(const char *path, const char *name, unsigned char *conten
     return size;
 }
 
+static bool has_lines(void) { return section_of(own_path(), ".debug_line", NULL, 0) > 0; }
+
 static const char *end_of(const char *text, size_t n)
 {
     size_t length = strlen(text);
@@ -87,6 +90,17 @@ static _Thread_local int thread_before[7];
 static _Thread_local int thread_array[10] = {1};
 _Thread_local int thread_after;
 int exported_by_none[3] = {1};
+static int elsewhere(int n);
+
+/* As in assembler: names without sizes; a name with one, and nothing after it; a number that is no address. */
+extern char sizeless_data[], sizeless_code[], sized_data[];
+__asm__(".pushsection .data\n.balign 16\n.hidden sizeless_data, sized_data\n.globl sizeless_data, sized_data\n"
+        "sizeless_data: .zero 64\n"
+        ".type sized_data, %object\n.size sized_data, 8\nsized_data: .zero 64\n.popsection\n"
+        ".pushsection .text\n.balign 16\n.hidden sizeless_code\n.globl sizeless_code\n"
+        ".type sizeless_code, %function\nsizeless_code: .zero 64\n.popsection\n"
+        ".globl absolute_number\n.type absolute_number, %object\n.set absolute_number, 0\n"
+        ".size absolute_number, 10000\n");
 
 /* What the compiler may not see through. */
 static uintptr_t hide(const void *p)
@@ -131,21 +145,21 @@ static void check_place(uintptr_t p, const char *image)
     ck_assert_uint_eq(s.image_offset, p - (uintptr_t)object_at(p, &info));
 }
 
-/* .inside: of the C library's qsort, at both ends, and not one past. */
+/* .inside: of a function of the C library that no sanitizer stands before, at both ends, and not one past. */
 START_TEST(exported_function)
 {
     Dl_info info;
     void *sym;
-    uintptr_t p = hide(dlsym(RTLD_DEFAULT, "qsort"));
+    uintptr_t p = hide(dlsym(RTLD_DEFAULT, "getsubopt"));
     ck_assert_int_ne(dladdr1((void *)p, &info, &sym, RTLD_DL_SYMENT), 0);
     size_t size = ((const ElfW(Sym) *)sym)->st_size;
     ck_assert_uint_gt(size, 1);
-    ck_assert_str_eq(os_symbol_exported(p), "qsort");
-    ck_assert_str_eq(os_symbol_exported(p + size - 1), "qsort");
+    ck_assert_str_eq(os_symbol_exported(p), "getsubopt");
+    ck_assert_str_eq(os_symbol_exported(p + size - 1), "getsubopt");
     const char *past = os_symbol_exported(p + size);
-    ck_assert(past == NULL || strcmp(past, "qsort") != 0);
+    ck_assert(past == NULL || strcmp(past, "getsubopt") != 0);
     ask_code(p + 1);
-    ck_assert_str_eq(s.name, "qsort");
+    ck_assert_str_eq(s.name, "getsubopt");
     ck_assert_uint_eq(s.offset, 1);
     check_place(p + 1, info.dli_fname);
 }
@@ -190,13 +204,28 @@ START_TEST(function)
     ask_code(CODE(static_function));
     ck_assert_str_eq(s.name, "static_function");
     ck_assert_uint_eq(s.offset, 0);
-    if (section_of(own_path(), ".debug_line", NULL, 0) > 0) {
+    if (has_lines()) {
         ck_assert_uint_eq(s.line, STATIC_FUNCTION_LINE);
         ck_assert_str_eq(s.file, __FILE__); /* without the folder that it was compiled in */
     }
     ask_code(CODE(static_function) + 1);
     ck_assert_str_eq(s.name, "static_function");
     ck_assert_uint_eq(s.offset, 1);
+    ask_code(CODE(os_symbols_end));
+    ck_assert_str_eq(s.name, "os_symbols_end");
+    if (has_lines())
+        ck_assert_str_eq(end_of(s.file, 18), "os_symbols_linux.c");
+}
+END_TEST
+
+/* The compiler is told no folder, libdw finds the one that was compiled in: that is left out. */
+START_TEST(file_without_folder)
+{
+    if (!has_lines())
+        return;
+    ask_code(CODE(elsewhere));
+    ck_assert_str_eq(s.file, "no_folder.c");
+    ck_assert_uint_eq(s.line, 1000);
 }
 END_TEST
 
@@ -215,6 +244,18 @@ START_TEST(variables)
     is_data(hide(&static_array[100]) - 1, "static_array", 399);
     is_data(hide(&static_bss[99]), "static_bss", 396);
     is_data(hide(&exported_by_none[1]), "exported_by_none", 4);
+}
+END_TEST
+
+/* .inside */
+START_TEST(beside_names)
+{
+    is_data(hide(sized_data) + 7, "sized_data", 7);
+    is_data(hide(sized_data) + 8, "", 0);
+    is_data(hide(sizeless_data) + 4, "", 0);
+    ask_code(hide(sizeless_code) + 4);
+    ck_assert_str_eq(s.name, "sizeless_code");
+    ck_assert_uint_eq(s.offset, 4);
 }
 END_TEST
 
@@ -270,6 +311,9 @@ START_TEST(thread_local_variables)
     ck_assert_str_eq(s.image, own_path());
     is_tls(&m, hide(&thread_before[6]), "thread_before", 24);
     is_tls(&m, hide(&thread_after) + 3, "thread_after", 3);
+    is_tls(&m, hide(&thread_array[0]), "thread_array", 0);
+    is_tls(&m, hide(&thread_before[0]), "thread_before", 0);
+    is_tls(&m, hide(&thread_after), "thread_after", 0);
     is_tls(&m, m.block - 1, "", 0);
 }
 END_TEST
@@ -277,7 +321,7 @@ END_TEST
 /* A shared library's, which is stripped but for what it exports. */
 START_TEST(errno_of_the_c_library)
 {
-    struct module m = module_of(hide(dlsym(RTLD_DEFAULT, "qsort")));
+    struct module m = module_of(hide(dlsym(RTLD_DEFAULT, "getsubopt")));
     is_tls(&m, hide(&errno), "errno", 0);
 }
 END_TEST
@@ -351,24 +395,25 @@ START_TEST(vdso)
 }
 END_TEST
 
-/* .fresh: a library that comes after the first question, and goes. */
+/* .fresh: a library that comes after the first question, with a name that only libdw tells; and goes. */
 START_TEST(library_that_is_loaded_late)
 {
-    ask_code(CODE(static_function));
-    void *lib = dlopen("libthread_db.so.1", RTLD_NOW);
-    if (!lib)
-        return;
-    uintptr_t p = hide(dlsym(lib, "td_init"));
+    char path[4200];
     Dl_info info;
-    object_at(p, &info);
-    ask_code(p);
-    ck_assert_str_eq(s.name, "td_init");
-    check_place(p, info.dli_fname);
-    dlclose(lib);
-    ask_code(p);
-    nothing_is_known(false);
     ask_code(CODE(static_function));
-    ck_assert_str_eq(s.name, "static_function");
+    snprintf(path, sizeof path, "%.*s/../api/.libs/place.so", (int)(strrchr(own_path(), '/') - own_path()), own_path());
+    void *lib = dlopen(path, RTLD_NOW);
+    ck_assert_msg(lib != NULL, "dlopen: %s", dlerror());
+    place_fn place;
+    *(void **)(void *)&place = dlsym(lib, "place_of");
+    uintptr_t data = (uintptr_t)place(PLACE_DATA);
+    is_data(data + 8, "data", 8);
+    object_at(data, &info);
+    check_place(data + 8, info.dli_fname);
+    dlclose(lib);
+    ask_data(data);
+    nothing_is_known(false);
+    is_data(hide(&static_array[5]), "static_array", 20);
 }
 END_TEST
 
@@ -408,15 +453,17 @@ static void on_text(const struct os_text *t, void *arg)
     memcpy(all->build_id, t->build_id, t->build_id_size);
 }
 
-static void find_text(uintptr_t p, struct texts *all)
+static int count_texts(uintptr_t p, struct texts *all)
 {
     *all = (struct texts){.p = p};
     errno = ENOTTY;
     os_each_text(on_text, all);
     ck_assert_int_eq(errno, ENOTTY);
-    ck_assert_int_eq(all->found, 1);
     ck_assert_int_ge(all->calls, 3); /* the program, the C library, the dynamic linker */
+    return all->found;
 }
+
+static void find_text(uintptr_t p, struct texts *all) { ck_assert_int_eq(count_texts(p, all), 1); }
 
 /* The same out of the kernel's list. */
 static void compare_with_maps(const struct texts *all)
@@ -444,8 +491,9 @@ START_TEST(segments)
     find_text(CODE(static_function), &all);
     ck_assert_str_eq(all.path, own_path());
     compare_with_maps(&all);
-    find_text(hide(dlsym(RTLD_DEFAULT, "qsort")), &all);
+    find_text(hide(dlsym(RTLD_DEFAULT, "getsubopt")), &all);
     compare_with_maps(&all);
+    ck_assert_int_eq(count_texts(hide(static_array), &all), 0);
 }
 END_TEST
 
@@ -467,7 +515,7 @@ static void compare_build_id(uintptr_t p)
 START_TEST(build_ids)
 {
     compare_build_id(CODE(static_function));
-    compare_build_id(hide(dlsym(RTLD_DEFAULT, "qsort")));
+    compare_build_id(hide(dlsym(RTLD_DEFAULT, "getsubopt")));
 }
 END_TEST
 
@@ -632,8 +680,8 @@ START_TEST(in_a_stripped_program)
     struct module m = module_of(CODE(static_function));
     os_symbol_of_tls(m.id, hide(&thread_array[2]) - m.block, &s);
     nothing_is_known(true);
-    ask_code(hide(dlsym(RTLD_DEFAULT, "qsort")));
-    ck_assert_str_eq(s.name, "qsort");
+    ask_code(hide(dlsym(RTLD_DEFAULT, "getsubopt")));
+    ck_assert_str_eq(s.name, "getsubopt");
 }
 END_TEST
 
@@ -653,7 +701,9 @@ END_TEST
 static void with_libdw(TCase *tc)
 {
     tcase_add_test(tc, function);
+    tcase_add_test(tc, file_without_folder);
     tcase_add_test(tc, variables);
+    tcase_add_test(tc, beside_names);
     tcase_add_test(tc, thread_local_variables);
     tcase_add_test(tc, errno_of_the_c_library);
     tcase_add_test(tc, library_that_is_loaded_late);
@@ -695,3 +745,6 @@ static void tests(TCase *tc)
         with_libdw(tc);
 }
 CHECK_MAIN("unit/os_symbols", tests)
+
+#line 1000 "no_folder.c"
+static int elsewhere(int n) { return n * 5; }

@@ -1,0 +1,31 @@
+/* out.h - text for people, to a file descriptor. */
+#ifndef WATCH_OUT_H
+#define WATCH_OUT_H
+
+#include "base/attr.h"
+
+#include <stddef.h>
+
+/* Collected until it is written, or the buffer is full. */
+struct out {
+    int fd;
+    int error; /* errno of the first write that failed; nothing is written after it */
+    size_t n;
+    char text[2048];
+};
+
+static inline struct out *out_begin(struct out *o, int fd)
+{
+    o->fd = fd;
+    o->error = 0;
+    o->n = 0;
+    return o;
+}
+
+/* What is longer than the buffer is cut. */
+void out_printf(struct out *o, const char *format, ...) PRINTF(2, 3);
+
+/* False with errno when something could not be written. */
+bool out_end(struct out *o);
+
+#endif
