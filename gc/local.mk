@@ -228,7 +228,7 @@ EXTRA_DIST += %D%/LAYERS %D%/wrapped tools/mkmap.awk
 # The shared library.
 lib_LTLIBRARIES += libspangc.la
 libspangc_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM)
-libspangc_la_LIBADD = $(UNWIND_LIBS) $(ZLIB_LIBS)
+libspangc_la_LIBADD = $(STATIC_UNWIND_LIBS) $(UNWIND_LIBS) $(ZLIB_LIBS)
 libspangc_la_LDFLAGS = $(GC_LDFLAGS) -shared -version-info $(LT_VERSION_INFO) -no-undefined $(SO_LDFLAGS) \
 	-Wl,--version-script=%D%/spangc.map
 EXTRA_libspangc_la_DEPENDENCIES = %D%/spangc.map
@@ -256,8 +256,8 @@ endif
 # The same objects with nothing hidden, for tests: on the real operating system, and on one that is simulated.
 check_LTLIBRARIES += libspangc-core.la libspangc-nullos.la
 libspangc_core_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM)
-libspangc_core_la_LIBADD = $(UNWIND_LIBS) $(ZLIB_LIBS)
+libspangc_core_la_LIBADD = $(STATIC_UNWIND_LIBS) $(UNWIND_LIBS) $(ZLIB_LIBS)
 libspangc_nullos_la_SOURCES = $(GC_SOURCES) $(GC_OS_MEM_NULL)
-libspangc_nullos_la_LIBADD = $(UNWIND_LIBS) $(ZLIB_LIBS)
+libspangc_nullos_la_LIBADD = $(STATIC_UNWIND_LIBS) $(UNWIND_LIBS) $(ZLIB_LIBS)
 
 pkgconfig_DATA += %D%/spangc.pc

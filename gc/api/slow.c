@@ -31,13 +31,16 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
 {
     spanclass spc = class_for(size, flags);
     void *p = NULL;
+    bool chosen = false;
     region_enter(c);
     if (flags & ALLOC_PINNED)
-        p = pinned_alloc(spc, size, &c->chosen);
+        p = pinned_alloc(spc, size, &chosen);
     else
         p = mcache_alloc(c, spc, spc == SPANCLASS_TINY ? TINY_SIZE : size);
     if (p && spc == SPANCLASS_TINY)
         p = mcache_start_tiny(c, p, size);
+    if (chosen)
+        mcache_set_fresh(c, (uintptr_t)p);
     if (region_leave_quick(c))
         p = region_park(p);
     if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
@@ -54,7 +57,8 @@ static void *large(struct mcache *c, size_t size, unsigned flags)
     void *p = s ? (void *)s->base : NULL;
     if (s && size == s->elemsize)
         s->exact = true;
-    c->chosen = s && sampler_take(&c->sampler, s->elemsize);
+    if (s && sampler_take(&c->sampler, s->elemsize))
+        mcache_set_fresh(c, s->base);
     if (region_leave_quick(c))
         p = region_park(p);
     if (!s)
@@ -109,7 +113,6 @@ static const char *name_of(unsigned flags)
 /* Out of the allocating functions' way: it has a large frame. */
 static NOINLINE void sample(struct thread *t, const void *p, size_t size, uintptr_t caller)
 {
-    t->mcache.chosen = false;
     mprof_alloc(t, p, size, caller);
     guard_tell();
 }
@@ -123,7 +126,7 @@ void *api_alloc_slow(size_t size, unsigned flags)
     void *p = size == 0 ? api_zero_object : NULL;
     if (t && size > 0 && fits_address_space(size, flags))
         p = alloc(&t->mcache, guard_size(size), flags);
-    if (p && unlikely(t->mcache.chosen))
+    if (p && unlikely(mcache_fresh(&t->mcache)))
         sample(t, p, size, (uintptr_t)__builtin_return_address(0));
     if (unlikely(!p)) {
         p = flags & ALLOC_QUIET ? NULL : api_out_of_memory(size);

@@ -145,9 +145,10 @@ static void *take_chosen(struct mcache *c, spanclass spc, size_t size)
     uint64_t slot = h->chosen & -h->chosen;
     h->chosen &= ~slot;
     hide_after_chosen(c, spc, h->rest & ~slot);
-    c->chosen = true;
     sl->exact |= size == sl->elemsize;
-    return (void *)(sl->group_base + (size_t)__builtin_ctzll(slot) * sl->elemsize);
+    uintptr_t p = sl->group_base + (size_t)__builtin_ctzll(slot) * sl->elemsize;
+    mcache_set_fresh(c, p);
+    return (void *)p;
 }
 
 void *mcache_alloc(struct mcache *c, spanclass spc, size_t size)

@@ -29,7 +29,6 @@ struct mcache {
     _Atomic uint8_t
         stop_pending;   /* park on leaving the next region. Set by the stopper, or by the handler on this thread */
     bool pinned;        /* its spans hold uncollectable objects. Written once */
-    bool chosen;        /* the object taken last is to be sampled: api/slow.c clears it. Owner */
     uint32_t tiny_left; /* bytes left at the end of the tiny block */
     uintptr_t tiny_end; /* its end; 0 without one */
     _Atomic uint32_t refills; /* groups claimed: who allocates is seen by it. Owner; read by the stopper */
@@ -39,6 +38,7 @@ struct mcache {
     struct span_batch batches[SPANCLASS_COUNT];
     struct mcache_hidden hidden[SPANCLASS_COUNT];
     struct sampler sampler;
+    _Atomic uintptr_t fresh; /* the object taken last, if it is to be sampled and has not been yet: a root. Owner */
 };
 
 /* The calling thread's cache: never NULL. Threads unknown yet share one that holds nothing, so that first use is found
@@ -75,12 +75,22 @@ static ALWAYS_INLINE void *mcache_start_tiny(struct mcache *c, void *block, size
     return block;
 }
 
+static inline void mcache_set_fresh(struct mcache *c, uintptr_t p)
+{
+    atomic_store_explicit(&c->fresh, p, memory_order_relaxed);
+}
+
+static inline uintptr_t mcache_fresh(const struct mcache *c)
+{
+    return atomic_load_explicit(&c->fresh, memory_order_relaxed);
+}
+
 /* Make the slot's group not empty, but for hidden slots: the next group of its span, or another span. False when memory
  * cannot be had. In a region. */
 bool mcache_refill(struct mcache *c, spanclass spc);
 
-/* A free slot for `size` bytes, refilled if need be, c->chosen set if it is one to be sampled; NULL when memory cannot
- * be had. In a region. */
+/* A free slot for `size` bytes, refilled if need be, and c->fresh if it is one to be sampled; NULL when memory cannot be
+ * had. In a region. */
 void *mcache_alloc(struct mcache *c, spanclass spc, size_t size);
 
 /* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */

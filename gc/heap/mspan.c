@@ -60,7 +60,7 @@ bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
     s->list = 0;
     atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&s->freed, 0, memory_order_relaxed);
-    atomic_store_explicit(&s->special, false, memory_order_relaxed);
+    atomic_store_explicit(&s->special, SPECIAL_NONE, memory_order_relaxed);
     atomic_store_explicit(&s->free_bits, NULL, memory_order_relaxed);
     s->alloc_bits = s->gcmark_bits = NULL;
     return init_bits(s);

@@ -6,6 +6,9 @@
 
 #include <stdatomic.h>
 
+/* Whether there is an index of specials, and whether it may hold any. */
+enum mspan_special { SPECIAL_NONE, SPECIAL_EMPTY, SPECIAL_SOME };
+
 enum mspan_state { MSPAN_DEAD, MSPAN_FREE, MSPAN_INUSE };
 
 /* What the marker does with an object of the span. The noscan bit of the spanclass is the first of these; layouts,
@@ -38,7 +41,7 @@ struct mspan {
     uint8_t list;                  /* enum mcentral_list it is on; none unless in use and in no mcache. central */
     _Atomic uint32_t sweepgen;     /* see sweep.h */
     _Atomic uint16_t freed;        /* bits set in free_bits, or about to be. any thread */
-    _Atomic bool special;          /* some of its objects may have specials. any thread, set only; heap */
+    _Atomic uint8_t special;       /* enum mspan_special. Lock of specials.c */
 
     struct mspan *next, *prev; /* in a list of the mcentral (central) or of the page heap (heap) */
     union {

@@ -22,8 +22,8 @@ void *pinned_alloc(spanclass spc, size_t size, bool *chosen)
     void *p = NULL;
     lock_acquire(&lock);
     if (make_cache() && (p = mcache_alloc(cache, spc, size))) {
-        *chosen = cache->chosen;
-        cache->chosen = false;
+        *chosen = mcache_fresh(cache);
+        mcache_set_fresh(cache, 0);
     }
     lock_release(&lock);
     return p;

@@ -33,9 +33,13 @@ struct special *specials_find(const struct mspan *s, size_t i, enum special_kind
 /* The object in slot i is no more: nobody but the caller knows of it. In a region. */
 void specials_end(struct mspan *s, size_t i, enum special_end why);
 
+/* The same for the `dead` slots of word w, by the sweep. Of those slots that hold objects, `held`, they are a part; returns
+ * those that stay. */
+uint64_t specials_sweep(struct mspan *s, size_t w, uint64_t held, uint64_t dead);
+
 static ALWAYS_INLINE bool mspan_is_special(const struct mspan *s)
 {
-    return unlikely(atomic_load_explicit(&s->special, memory_order_relaxed));
+    return unlikely(atomic_load_explicit(&s->special, memory_order_relaxed) == SPECIAL_SOME);
 }
 
 /* Take back the index of a span that holds no object. Page heap's lock. */

@@ -17,15 +17,6 @@ bool sweep_claim(struct mspan *s)
                                                    memory_order_relaxed);
 }
 
-/* Returns those that stay. */
-static NOINLINE uint64_t end_specials(struct mspan *s, size_t w, uint64_t held, uint64_t dead)
-{
-    uint64_t kept = specials_inspect ? specials_inspect(s, w, held, dead) : 0;
-    for (dead &= ~kept; dead; dead &= dead - 1)
-        specials_end(s, w * WORD_BITS + (size_t)__builtin_ctzll(dead), SPECIAL_SWEPT);
-    return kept;
-}
-
 size_t sweep_span(struct mspan *s)
 {
     CHECK(atomic_load_explicit(&s->sweepgen, memory_order_relaxed) == sweepgen_now() - 1, "sweep.claim");
@@ -35,7 +26,7 @@ size_t sweep_span(struct mspan *s)
         uint64_t freed = f ? bits_load(&f[w]) : 0, held = s->alloc_bits[w] & ~freed, marked = s->gcmark_bits[w];
         CHECK((held | marked) == bits_valid(w, s->nelems), "mspan.preset");
         if (mspan_is_special(s))
-            marked |= end_specials(s, w, held, held & ~marked);
+            marked |= specials_sweep(s, w, held, held & ~marked);
         live += (size_t)__builtin_popcountll(held & marked);
         dead += (size_t)__builtin_popcountll(held & ~marked);
         bits_store(&s->alloc_bits[w], held & marked);

@@ -134,6 +134,16 @@ static void add_in_flight(void *held)
         add((struct root_job){.kind = ROOT_FLIGHT, .lo = (uintptr_t)held});
 }
 
+/* The program has not seen them yet, so it cannot vouch for them when stacks are left out. */
+static void add_fresh(void)
+{
+    for (const struct thread *t = thread_list; t; t = t->next) {
+        uintptr_t p = mcache_fresh(&t->mcache);
+        if (p)
+            add((struct root_job){.kind = ROOT_FRESH, .lo = p, .tid = t->tid});
+    }
+}
+
 static void add_pinned(struct mspan *s, void *unused)
 {
     (void)unused;
@@ -401,6 +411,7 @@ bool rootjobs_build(bool stacks)
     add_registered();
     thrown_each(add_thrown, NULL);
     flight_each(add_in_flight);
+    add_fresh();
     mcentral_each_pinned(add_pinned, NULL);
     add_tls_of_all();
     if (jobs.stacks)
@@ -427,7 +438,8 @@ const char *root_kind_name(enum root_kind kind)
                                         "range from a root callback",
                                         "pointer from a root callback",
                                         "exception",
-                                        "argument or result of a thread"};
+                                        "argument or result of a thread",
+                                        "object being allocated"};
     return names[kind];
 }
 
@@ -442,7 +454,7 @@ void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, v
 
 struct os_range rootjobs_words(const struct root_job *job)
 {
-    if (job->kind == ROOT_POINTER || job->kind == ROOT_FLIGHT)
+    if (job->kind == ROOT_POINTER || job->kind == ROOT_FLIGHT || job->kind == ROOT_FRESH)
         return (struct os_range){(uintptr_t)&job->lo, (uintptr_t)(&job->lo + 1)};
     return (struct os_range){job->lo, job->hi};
 }

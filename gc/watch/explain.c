@@ -223,6 +223,7 @@ static void add_root(struct out *o, const struct path *p, uintptr_t caller)
     case ROOT_PINNED:
     case ROOT_POINTER:
     case ROOT_FLIGHT:
+    case ROOT_FRESH:
         out_printf(o, "%s", root_kind_name(p->root));
     }
 }

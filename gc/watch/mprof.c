@@ -1,7 +1,9 @@
 /* mprof.c - noting a sampled allocation.
  * Owns:   where the library's own code is.
- * Locks:  none while it unwinds; SPECIAL and BUCKETS after that, in a region.
- * Keeps:  .gate   no thread forks while this one is in libunwind: a child would inherit its locks taken (forkgate.c)
+ * Locks:  none while it walks; SPECIAL and BUCKETS after that, in a region.
+ * Keeps:  .gate   no thread forks while this one walks: with older C libraries it takes the dynamic linker's lock, which a
+ *                 child would inherit                                                     (forkgate.c)
+ *         .fresh  the object is held meanwhile, also by a collection that looks at no stack   (rootjobs)
  *         .inside  a handler of the program that interrupts it does not enter the library, where it would wait for the
  *                  gate with this thread inside
  * Below:  buckets, unwind.   Above: api/slow.c. */
@@ -15,17 +17,18 @@
 #include "world/thread.h"
 #include "world/unwind.h"
 
-enum { OWN_FRAMES = 16 };
+_Static_assert(UNWIND_MAX >= BUCKET_DEPTH + 16, "the library's frames beside the program's");
 
 static struct os_range own_text; /* written once */
 
 void mprof_init(void) { own_text = os_own_text(); }
 
-static size_t unwind(uintptr_t *stack, size_t max)
+static size_t unwind(const struct thread *t, uintptr_t stack[UNWIND_MAX], uintptr_t caller)
 {
+    bool own = (uintptr_t)stack >= t->stack_lo && (uintptr_t)stack < t->stack_hi;
     inside_enter();
     forkgate_enter();
-    size_t n = unwind_self(stack, max);
+    size_t n = unwind_self(stack, caller, own ? t->stack_hi : 0);
     forkgate_leave();
     inside_leave();
     return n;
@@ -63,10 +66,11 @@ static bool note(struct mspan *s, size_t i, size_t size, const uintptr_t *stack,
 
 void mprof_alloc(struct thread *t, const void *p, size_t size, uintptr_t caller)
 {
-    uintptr_t stack[BUCKET_DEPTH + OWN_FRAMES];
-    size_t n = unwind(stack, BUCKET_DEPTH + OWN_FRAMES), own = own_frames(stack, n, caller), depth = n - own;
-    struct mspan *s = arena_span((uintptr_t)p);
+    uintptr_t stack[UNWIND_MAX];
+    size_t n = unwind(t, stack, caller), own = own_frames(stack, n, caller), depth = n - own;
     region_enter(&t->mcache);
+    mcache_set_fresh(&t->mcache, 0);
+    struct mspan *s = arena_span((uintptr_t)p);
     note(s, mspan_index(s, (uintptr_t)p), size, stack + own, depth < BUCKET_DEPTH ? depth : BUCKET_DEPTH);
     region_leave(&t->mcache);
 }

@@ -6,7 +6,7 @@
 
 struct thread;
 
-/* Note the new object at p of `size` bytes, which the caller holds, with the stack that it was allocated on; `caller` is the return
+/* Note the new object at p of `size` bytes, which is fresh (mcache.h) until this is done, with the stack that it was allocated on; `caller` is the return
  * address of the library's outermost frame. For the calling thread, in no region, no lock held. */
 void mprof_alloc(struct thread *t, const void *p, size_t size, uintptr_t caller);
 

@@ -179,7 +179,10 @@ static void *park_at(uintptr_t p, uintptr_t unused, struct boundary *at)
     mask_block(&old);
     atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
     publish_boundary(t, at);
+    uintptr_t fresh = mcache_fresh(&t->mcache);
+    mcache_set_fresh(&t->mcache, p); /* which that is, where it is not 0 */
     park(t);
+    mcache_set_fresh(&t->mcache, fresh);
     t->boundary = NULL;
     mask_restore(&old);
     errno = saved;
@@ -202,26 +205,6 @@ void safe_leave(struct thread *t)
         atomic_store_explicit(&t->state, THREAD_SAFE, memory_order_seq_cst);
         wait_for_start(t, e);
     }
-}
-
-/* A stop that began before may count on this thread's answer; one that begins later sees it SAFE. */
-void safe_enter_at(struct thread *t, const struct boundary *at)
-{
-    publish_boundary(t, at);
-    for (;;) {
-        safe_enter(t);
-        if (!(atomic_load_explicit(&epoch, memory_order_seq_cst) & 1))
-            return;
-        atomic_store_explicit(&t->state, THREAD_RUNNING, memory_order_seq_cst);
-        atomic_store_explicit(&t->mcache.stop_pending, 0, memory_order_relaxed);
-        park(t);
-    }
-}
-
-void safe_leave_at(struct thread *t)
-{
-    safe_leave(t);
-    t->boundary = NULL;
 }
 
 /* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). Where

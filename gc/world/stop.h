@@ -34,11 +34,6 @@ bool world_is_stopped(void);
 void safe_enter(struct thread *t);
 void safe_leave(struct thread *t);
 
-/* Around what a thread of the program does without touching an object, in no region, all signals blocked: it counts as
- * stopped, and is scanned from the boundary `at`. */
-void safe_enter_at(struct thread *t, const struct boundary *at);
-void safe_leave_at(struct thread *t);
-
 /* After fork, in the child: nobody is stopped. */
 void stop_fork_child(void);
 

@@ -6,8 +6,10 @@
 
 #include <stddef.h>
 
-/* At most `max` of them, innermost first, the library's own frames among them; returns how many. For a known thread in
- * no region, with no lock of ours. Takes none either: the thread counts as stopped meanwhile, with all signals blocked. */
-size_t unwind_self(uintptr_t *stack, size_t max);
+/* At most UNWIND_MAX of them, innermost first, the library's own frames among them; returns how many. `caller` is one of
+ * the return addresses on it, by which walks that were made before are found; the stack is mapped up to `end`, 0 when that
+ * is not known. Any thread, with no lock of ours. */
+enum { UNWIND_MAX = 80 };
+size_t unwind_self(uintptr_t stack[UNWIND_MAX], uintptr_t caller, uintptr_t end);
 
 #endif

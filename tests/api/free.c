@@ -89,6 +89,7 @@ END_TEST
 
 START_TEST(uncollectable_is_reused)
 {
+    gc_set_profile_rate(0);
     static const size_t sizes[] = {1, 15, 16, 100, 5000, 100000};
     gc_disable();
     for (size_t k = 0; k < 6; k++) {

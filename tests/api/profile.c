@@ -208,6 +208,80 @@ START_TEST(from_a_signal_thread)
 }
 END_TEST
 
+static void *allocate_only(void *unused)
+{
+    (void)unused;
+    while (!over)
+        sink = allocate_here(100);
+    return NULL;
+}
+
+/* An object whose stack is being walked is held, though nobody looks at stacks. */
+START_TEST(collected_without_stacks)
+{
+    pthread_t t[THREADS];
+    gc_set_profile_rate(1);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, allocate_only, NULL), 0);
+    for (int i = 0; i < 300; i++)
+        gc_collect_without_stacks();
+    end_storm(t);
+}
+END_TEST
+
+static int descriptors(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
+/* The walk opens nothing, which a program that closes all it does not know would take for its own. */
+START_TEST(no_descriptor)
+{
+    int before = descriptors();
+    gc_set_profile_rate(1);
+    for (int i = 0; i < 1000; i++)
+        sink = allocate_here(100);
+    ck_assert_int_eq(descriptors(), before);
+}
+END_TEST
+
+/* Two callers at the same depth, again and again, and one deeper: walks that are remembered are told apart. */
+NOINLINE static void *one(void) { return launder(allocate_here(40)); }
+NOINLINE static void *other(void) { return launder(allocate_here(56)); }
+NOINLINE static void *deeper(int n) { return launder(n ? deeper(n - 1) : one()); }
+
+START_TEST(walks_told_apart)
+{
+    static void *kept[3][100];
+    gc_collect();
+    gc_set_profile_rate(1);
+    struct totals before = totals();
+    for (int i = 0; i < 100; i++) {
+        kept[0][i] = one();
+        kept[1][i] = other();
+        kept[2][i] = deeper(i % 10);
+    }
+    gc_set_profile_rate(0);
+    gc_collect();
+    char *text = text_profile(), line[64];
+    ck_assert_uint_eq(totals().inuse, before.inuse + 300);
+    snprintf(line, sizeof line, "\n100: %d [100: %d] @", 100 * 48, 100 * 48);
+    ck_assert_ptr_nonnull(strstr(text, line));
+    snprintf(line, sizeof line, "\n100: %d [100: %d] @", 100 * 64, 100 * 64);
+    ck_assert_ptr_nonnull(strstr(text, line));
+    int tens = 0;
+    snprintf(line, sizeof line, "\n10: %d [10: %d] @", 10 * 48, 10 * 48);
+    for (const char *p = text; (p = strstr(p, line)); p++)
+        tens++;
+    ck_assert_int_eq(tens, 10);
+    free(text);
+    gc_keep_alive(kept);
+}
+END_TEST
+
 /* The walk of the stack keeps out of fork's way: children that allocate, and whose allocations are noted. */
 START_TEST(forks)
 {
@@ -260,6 +334,9 @@ static void tests(TCase *tc)
     tcase_add_test(tc, bad_files);
     tcase_add_test(tc, while_threads_allocate);
     tcase_add_test(tc, from_a_signal_thread);
+    tcase_add_test(tc, collected_without_stacks);
+    tcase_add_test(tc, no_descriptor);
+    tcase_add_test(tc, walks_told_apart);
     tcase_add_test(tc, forks);
     tcase_add_test(tc, small_stack);
 }

@@ -39,8 +39,8 @@ static char *alloc(spanclass spc, uint64_t *sampled)
     char *p = mcache_alloc(&c, spc, 1);
     if (!p)
         ck_abort_msg("no memory");
-    *sampled += c.chosen;
-    c.chosen = false;
+    *sampled += mcache_fresh(&c) == (uintptr_t)p;
+    mcache_set_fresh(&c, 0);
     return p;
 }
 
