@@ -30,6 +30,7 @@ GC_SOURCES = \
 	%D%/os/os_filter.h \
 	%D%/os/os_mangle.h \
 	%D%/os/os_mem.h \
+	%D%/os/os_memtool.c \
 	%D%/os/os_memtool.h \
 	%D%/os/os_ptrace_linux.c \
 	%D%/os/os_real.c \

@@ -40,11 +40,22 @@ static inline bool bits_test_and_set_atomic(uint64_t *b, size_t i)
     return __atomic_fetch_or(&b[i / WORD_BITS], bits_mask(i), __ATOMIC_ACQ_REL) & bits_mask(i);
 }
 
+/* How many are set. Where the processor need not have an instruction for it the compiler calls a function of a table; this
+ * adds neighbours up instead. */
+static ALWAYS_INLINE size_t bits_ones(uint64_t v)
+{
+    const uint64_t pairs = UINT64_C(0x5555555555555555), fours = UINT64_C(0x3333333333333333);
+    v -= v >> 1 & pairs;
+    v = (v & fours) + (v >> 2 & fours);
+    v = (v + (v >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (size_t)(v * UINT64_C(0x0101010101010101) >> 56);
+}
+
 static inline size_t bits_count(const uint64_t *b, size_t nwords)
 {
     size_t n = 0;
     for (size_t i = 0; i < nwords; i++)
-        n += (size_t)__builtin_popcountll(bits_load(&b[i]));
+        n += bits_ones(bits_load(&b[i]));
     return n;
 }
 
@@ -71,7 +82,7 @@ static inline size_t bits_count_range(const uint64_t *b, size_t lo, size_t hi)
 {
     size_t n = 0;
     for (size_t w = lo / WORD_BITS; lo < hi && w <= (hi - 1) / WORD_BITS; w++)
-        n += (size_t)__builtin_popcountll(bits_load(&b[w]) & bits_range_mask(w, lo, hi));
+        n += bits_ones(bits_load(&b[w]) & bits_range_mask(w, lo, hi));
     return n;
 }
 

@@ -35,10 +35,26 @@ static void set_group(struct mcache *c, spanclass spc, uintptr_t base, uint64_t 
     struct mcache_slot *sl = &c->slots[spc];
     __atomic_store_n(&sl->group_base, 0, __ATOMIC_RELAXED);
     atomic_thread_fence(memory_order_release);
-    if (likely(unused))
-        c->hidden[spc].chosen = sampler_choose(&c->sampler, unused, sl->elemsize);
-    hide_after_chosen(c, spc, unused);
+    uint64_t chosen = sampler_choose(&c->sampler, unused, sl->elemsize);
+    if (likely(chosen == 0)) {
+        __atomic_store_n(&sl->alloc_cache, unused, __ATOMIC_RELAXED);
+    } else {
+        c->hidden[spc].chosen = chosen;
+        hide_after_chosen(c, spc, unused);
+    }
     __atomic_store_n(&sl->group_base, base, __ATOMIC_RELEASE);
+}
+
+static void clear_group(struct mcache *c, spanclass spc)
+{
+    struct mcache_slot *sl = &c->slots[spc];
+    __atomic_store_n(&sl->group_base, 0, __ATOMIC_RELAXED);
+    atomic_thread_fence(memory_order_release);
+    __atomic_store_n(&sl->alloc_cache, 0, __ATOMIC_RELAXED);
+    if (unlikely(c->hidden[spc].rest)) {
+        c->hidden[spc].chosen = 0;
+        __atomic_store_n(&c->hidden[spc].rest, 0, __ATOMIC_RELAXED);
+    }
 }
 
 /* Claim the next group of the slot's span that has a free slot. */
@@ -93,8 +109,7 @@ static void release_span(struct mcache *c, spanclass spc)
         __atomic_store_n(&sl->span->exact, true, __ATOMIC_RELAXED);
     put_back_claims(c, spc);
     mcentral_uncache_span(&c->batches[spc], sl->span);
-    c->hidden[spc].chosen = 0;
-    set_group(c, spc, 0, 0); /* mcache_slot_unused looks at the two */
+    clear_group(c, spc); /* mcache_slot_unused looks at it */
     sl->span = NULL;
 }
 

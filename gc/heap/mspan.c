@@ -126,7 +126,7 @@ size_t mspan_fold_free(struct mspan *s)
             continue;
         bits_store(&s->alloc_bits[w], bits_load(&s->alloc_bits[w]) & ~freed);
         __atomic_fetch_and(&f[w], ~freed, __ATOMIC_ACQ_REL); /* what the freeing threads wrote comes before */
-        n += (size_t)__builtin_popcountll(freed);
+        n += bits_ones(freed);
     }
     atomic_fetch_sub_explicit(&s->freed, (uint16_t)n, memory_order_relaxed);
     return n;

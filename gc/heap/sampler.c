@@ -7,10 +7,12 @@
 
 #include "os/os.h"
 
-static _Atomic uint64_t the_rate;
+_Atomic uint64_t sampler_the_rate;
 
-uint64_t sampler_rate(void) { return atomic_load_explicit(&the_rate, memory_order_relaxed); }
-uint64_t sampler_set_rate(uint64_t rate) { return atomic_exchange_explicit(&the_rate, rate, memory_order_relaxed); }
+uint64_t sampler_set_rate(uint64_t rate)
+{
+    return atomic_exchange_explicit(&sampler_the_rate, rate, memory_order_relaxed);
+}
 
 /* Sebastiano Vigna's splitmix64, in the public domain. */
 static uint64_t draw(struct sampler *s)
@@ -41,48 +43,40 @@ static uint64_t gap(struct sampler *s, uint64_t mean)
     return (uint64_t)(bits * ln_2 * (double)mean);
 }
 
-static bool pass_over(struct sampler *s, uint64_t n)
+static void draw_gap(struct sampler *s) { s->until = s->rate > 1 ? gap(s, s->rate) : s->rate == 1 ? 0 : UINT64_MAX; }
+
+static bool take(struct sampler *s, uint64_t n)
 {
-    if (s->until < n)
+    if (s->until >= n) {
+        s->until -= n;
         return false;
-    s->until -= n;
-    return true;
+    }
+    draw_gap(s);
+    return s->rate != 0; /* which a fresh sampler's is, with no gap drawn */
 }
 
-/* The rate in force; a gap that was drawn with another one is drawn anew. */
-static uint64_t begin(struct sampler *s)
+/* A gap that was drawn with another rate is drawn anew. */
+static void follow_rate(struct sampler *s)
 {
     uint64_t rate = sampler_rate();
-    if (unlikely(s->rate != rate)) {
-        s->rate = rate;
-        s->until = gap(s, rate);
-    }
-    return rate;
+    if (s->rate == rate)
+        return;
+    s->rate = rate;
+    draw_gap(s);
 }
 
-static bool take(struct sampler *s, uint64_t n, uint64_t rate)
+uint64_t sampler_choose_some(struct sampler *s, uint64_t slots, size_t n)
 {
-    if (pass_over(s, n))
-        return false;
-    s->until = gap(s, rate);
-    return true;
-}
-
-uint64_t sampler_choose(struct sampler *s, uint64_t slots, size_t n)
-{
-    uint64_t rate = begin(s), chosen = 0;
-    if (rate <= 1)
-        return rate ? slots : 0;
-    if (likely(pass_over(s, (uint64_t)__builtin_popcountll(slots) * n)))
-        return 0;
+    uint64_t chosen = 0;
+    follow_rate(s);
     for (uint64_t left = slots; left; left &= left - 1)
-        if (take(s, n, rate))
+        if (take(s, n))
             chosen |= left & -left;
     return chosen;
 }
 
-bool sampler_take(struct sampler *s, size_t n)
+bool sampler_take_some(struct sampler *s, size_t n)
 {
-    uint64_t rate = begin(s);
-    return rate <= 1 ? rate == 1 : take(s, n, rate);
+    follow_rate(s);
+    return take(s, n);
 }

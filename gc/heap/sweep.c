@@ -27,8 +27,8 @@ size_t sweep_span(struct mspan *s)
         CHECK((held | marked) == bits_valid(w, s->nelems), "mspan.preset");
         if (mspan_is_special(s))
             marked |= specials_sweep(s, w, held, held & ~marked);
-        live += (size_t)__builtin_popcountll(held & marked);
-        dead += (size_t)__builtin_popcountll(held & ~marked);
+        live += bits_ones(held & marked);
+        dead += bits_ones(held & ~marked);
         bits_store(&s->alloc_bits[w], held & marked);
         s->gcmark_bits[w] = 0;
         if (freed)

@@ -43,7 +43,7 @@ static uint64_t hash_of(const uintptr_t *stack, size_t depth, uint64_t object_by
 static bool same(const struct bucket *b, const struct bucket *key, const uintptr_t *stack)
 {
     return b->hash == key->hash && b->object_bytes == key->object_bytes && b->rate == key->rate &&
-           b->depth == key->depth && memcmp(b->stack, stack, b->depth * sizeof *stack) == 0;
+           b->depth == key->depth && (b->depth == 0 || memcmp(b->stack, stack, b->depth * sizeof *stack) == 0);
 }
 
 /* Lock held. */
@@ -54,7 +54,8 @@ static struct bucket *make(struct bucket **chain, const struct bucket *key, cons
     if (!b)
         return NULL;
     *b = *key;
-    memcpy(b->stack, stack, n);
+    if (n > 0)
+        memcpy(b->stack, stack, n);
     b->next = *chain;
     *chain = b;
     b->older = newest;

@@ -3,6 +3,8 @@
  * Locks:  none while it walks; SPECIAL and BUCKETS after that, in a region.
  * Keeps:  .gate   no thread forks while this one walks: with older C libraries it takes the dynamic linker's lock, which a
  *                 child would inherit                                                     (forkgate.c)
+ *         .ends   a coroutine's stack, which may end in a return address that is none, is not walked: there the caller
+ *                 is all that is known
  *         .fresh  the object is held meanwhile, also by a collection that looks at no stack   (rootjobs)
  *         .inside  a handler of the program that interrupts it does not enter the library, where it would wait for the
  *                  gate with this thread inside
@@ -23,12 +25,23 @@ static struct os_range own_text; /* written once */
 
 void mprof_init(void) { own_text = os_own_text(); }
 
+/* Where the C library began the stack, it ends as the unwinder expects. The main thread's may have no limit, and other
+ * mappings far below. */
+static bool on_own_stack(const struct thread *t, uintptr_t sp)
+{
+    const uintptr_t deepest = UINT64_C(1) << 30;
+    return sp >= t->stack_lo && sp < t->stack_hi && t->stack_hi - sp < deepest && !t->found;
+}
+
 static size_t unwind(const struct thread *t, uintptr_t stack[UNWIND_MAX], uintptr_t caller)
 {
-    bool own = (uintptr_t)stack >= t->stack_lo && (uintptr_t)stack < t->stack_hi;
+    if (!on_own_stack(t, (uintptr_t)stack)) {
+        stack[0] = caller;
+        return 1;
+    }
     inside_enter();
     forkgate_enter();
-    size_t n = unwind_self(stack, caller, own ? t->stack_hi : 0);
+    size_t n = unwind_self(stack, caller, t->stack_hi);
     forkgate_leave();
     inside_leave();
     return n;

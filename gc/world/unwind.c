@@ -119,7 +119,7 @@ static size_t walk_and_remember(struct walk *w, uintptr_t sp, uintptr_t caller, 
 NOINLINE size_t unwind_self(uintptr_t stack[UNWIND_MAX], uintptr_t caller, uintptr_t end)
 {
     uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
-    struct walk *w = end ? take_walk(sp, caller) : NULL;
+    struct walk *w = take_walk(sp, caller);
     if (!w)
         return walk(NULL, sp, stack);
     size_t n = is_same(w, sp, caller, end) ? recall(w, stack) : walk_and_remember(w, sp, caller, stack);

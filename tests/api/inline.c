@@ -134,7 +134,8 @@ START_TEST(stopped_all_the_time)
         }
         size_t n = 20000;
         for (struct chain *c = first; c; c = c->next)
-            ck_assert_uint_eq(c->rank, --n);
+            if (c->rank != --n)
+                ck_abort_msg("%zu for %zu", c->rank, n);
         ck_assert_uint_eq(n, 0);
     }
     storm_pass(1);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -250,7 +251,7 @@ END_TEST
 
 /* Two callers at the same depth, again and again, and one deeper: walks that are remembered are told apart. */
 NOINLINE static void *one(void) { return launder(allocate_here(40)); }
-NOINLINE static void *other(void) { return launder(allocate_here(56)); }
+NOINLINE static void *other(void) { return launder(allocate_here(40)); }
 NOINLINE static void *deeper(int n) { return launder(n ? deeper(n - 1) : one()); }
 
 START_TEST(walks_told_apart)
@@ -268,10 +269,11 @@ START_TEST(walks_told_apart)
     gc_collect();
     char *text = text_profile(), line[64];
     ck_assert_uint_eq(totals().inuse, before.inuse + 300);
+    int hundreds = 0;
     snprintf(line, sizeof line, "\n100: %d [100: %d] @", 100 * 48, 100 * 48);
-    ck_assert_ptr_nonnull(strstr(text, line));
-    snprintf(line, sizeof line, "\n100: %d [100: %d] @", 100 * 64, 100 * 64);
-    ck_assert_ptr_nonnull(strstr(text, line));
+    for (const char *p = text; (p = strstr(p, line)); p++)
+        hundreds++;
+    ck_assert_int_eq(hundreds, 2);
     int tens = 0;
     snprintf(line, sizeof line, "\n10: %d [10: %d] @", 10 * 48, 10 * 48);
     for (const char *p = text; (p = strstr(p, line)); p++)
@@ -281,6 +283,48 @@ START_TEST(walks_told_apart)
     gc_keep_alive(kept);
 }
 END_TEST
+
+#if defined __x86_64__
+
+/* A coroutine whose first frame returns to nowhere, as some libraries make them: the profile has its caller. */
+static void *resume_sp;
+extern void run_on(void *sp, void (*fn)(void));
+__asm__(".text\n"
+        "run_on:\n"
+        "    push %rbp\n"
+        "    mov %rsp, %rbp\n"
+        "    mov %rdi, %rsp\n"
+        "    jmp *%rsi\n");
+
+/* Not by a return: there is nowhere to. */
+NOINLINE static void on_coroutine(void)
+{
+    for (int i = 0; i < 100; i++)
+        sink = allocate_here(200);
+    siglongjmp(*(sigjmp_buf *)resume_sp, 1);
+}
+
+START_TEST(coroutine_that_returns_nowhere)
+{
+    sigjmp_buf here;
+    struct gc_stack *stack = gc_stack_alloc(0);
+    uintptr_t *top = (uintptr_t *)stack->hi - 1;
+    *top = UINT64_C(0xdeaddeaddeaddead);
+    resume_sp = &here;
+    gc_set_profile_rate(1);
+    if (sigsetjmp(here, 0) == 0)
+        run_on(top, on_coroutine);
+    gc_set_profile_rate(0);
+    gc_collect();
+    char *text = text_profile(), line[64];
+    snprintf(line, sizeof line, " [100: %d] @ 0x", 100 * 208);
+    ck_assert_ptr_nonnull(strstr(text, line));
+    free(text);
+    gc_stack_free(stack);
+}
+END_TEST
+
+#endif
 
 /* The walk of the stack keeps out of fork's way: children that allocate, and whose allocations are noted. */
 START_TEST(forks)
@@ -337,6 +381,9 @@ static void tests(TCase *tc)
     tcase_add_test(tc, collected_without_stacks);
     tcase_add_test(tc, no_descriptor);
     tcase_add_test(tc, walks_told_apart);
+#if defined __x86_64__
+    tcase_add_test(tc, coroutine_that_returns_nowhere);
+#endif
     tcase_add_test(tc, forks);
     tcase_add_test(tc, small_stack);
 }

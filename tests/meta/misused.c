@@ -135,8 +135,11 @@ static void nothing(void)
 
 NOINLINE static void lose_three(void)
 {
-    for (volatile int i = 0; i < 3; i++)
+    for (volatile int i = 0; i < 4; i++) {
         stale = (char *)make_item();
+        if (i == 3)
+            gc_free((void *)stale);
+    }
 }
 
 NOINLINE static void lose_large(void) { stale = make_text(40000); }

@@ -36,7 +36,7 @@ NOINLINE void keep_eight_mib(void)
 NOINLINE void drop_sixteen_mib(void)
 {
     for (size_t n = 0; n < 16 * MIB; n += 64) {
-        char *p = gc_malloc_noscan(64);
+        char *p = gc_calloc_noscan(4, 16);
         p[0] = 1;
         sink = p;
     }

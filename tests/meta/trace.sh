@@ -61,7 +61,7 @@ i=0
 while [ $i -lt 20 ]; do
     "$tmp/traced" &
     pid=$!
-    sleep "0.$((10 + i * 3))"
+    sleep "0.$((10 + i))"
     kill -KILL $pid
     wait $pid 2>/dev/null
     jq . "$tmp/k.json" >"$tmp/said" 2>&1 || fail "killed, and not JSON: $(tail -n 1 "$tmp/said")"

@@ -134,9 +134,8 @@ START_TEST(no_memory)
 {
     struct sample *s = alloc(a);
     os_fail(1, true);
-    uintptr_t i = 0;
-    while (s && i < 100000) {
-        uintptr_t stack[3] = {i, i, ++i};
+    for (uintptr_t i = 10; s && i < 100000; i++) {
+        uintptr_t stack[3] = {i, i, i};
         s = alloc(stack);
     }
     ck_assert_ptr_null(s);

@@ -60,7 +60,8 @@ static long section_of(const char *path, const char *name, unsigned char *conten
     for (int i = 0; i < head->e_shnum; i++)
         if (strcmp(names + sections[i].sh_name, name) == 0) {
             size = (long)sections[i].sh_size;
-            memcpy(contents, file + sections[i].sh_offset, (size_t)size < max ? (size_t)size : max);
+            if (max > 0)
+                memcpy(contents, file + sections[i].sh_offset, (size_t)size < max ? (size_t)size : max);
         }
     munmap((void *)(uintptr_t)file, (size_t)st.st_size);
     return size;

@@ -136,6 +136,9 @@ START_TEST(groups_given_back)
     }
     ck_assert(mcache_is_empty(&c));
     expect_share(sampled, (uint64_t)ROUNDS * EACH, 48);
+    uint64_t mallocs, frees;
+    mcentral_read_counts(SMALL, &mallocs, &frees);
+    ck_assert_uint_eq(mallocs, (uint64_t)ROUNDS * EACH);
     check_heap_at_rest();
 }
 END_TEST

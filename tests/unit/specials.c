@@ -98,6 +98,28 @@ START_TEST(index_is_used_again)
 }
 END_TEST
 
+/* Several that are free at once. */
+START_TEST(indexes_are_empty)
+{
+    struct record r[3] = {0};
+    for (int round = 0; round < 2; round++) {
+        struct mspan *s[3];
+        for (int i = 0; i < 3; i++) {
+            s[i] = pages(1, SMALL);
+            ck_assert(specials_add(s[i], 9, &r[i].special));
+            ck_assert_ptr_null(specials_find(s[i], 0, SPECIAL_SAMPLE));
+        }
+        for (int i = 0; i < 3; i++) {
+            specials_end(s[i], 9, SPECIAL_SWEPT);
+            specials_end(s[i], 0, SPECIAL_SWEPT);
+            pageheap_free(s[i]);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(r[i].swept, 2);
+}
+END_TEST
+
 START_TEST(large_object)
 {
     struct record r = {0};
@@ -147,6 +169,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, several_of_one_object);
     tcase_add_test(tc, ended_by_the_sweep);
     tcase_add_test(tc, index_is_used_again);
+    tcase_add_test(tc, indexes_are_empty);
     tcase_add_test(tc, large_object);
     tcase_add_test(tc, no_memory);
     if (GC_CHECKS)
