@@ -42,6 +42,11 @@ holds "$tmp/t.json" 'the phases fill the pause' '[.[] | select(.ph == "X" and .d
     ([$x[] | select(.name == "pause")]) as $p | ($p | length) > 3 and
     all($p[]; . as $q | [$x[] | select(.tid == $q.tid and .name != "pause" and .ts >= $q.ts - 0.002 and
         .ts + .dur <= $q.ts + $q.dur + 0.002) | .dur] | add > $q.dur - 0.01)'
+# Viewers add ts and dur up as floating point: as jq does.
+holds "$tmp/t.json" 'no stretch runs into the next, or out of the one that it is in' '[.[] | select(.ph == "X") |
+    {tid, lo: .ts, hi: (.ts + .dur)}] | group_by(.tid) | all(.[]; sort_by(.lo, -.hi) |
+    reduce .[] as $x ({open: [], ok: true}; .open |= map(select(.hi > $x.lo)) |
+        .ok = (.ok and all(.open[]; .hi >= $x.hi)) | .open += [$x]) | .ok)'
 holds "$tmp/t.json" 'memory went back' 'any(.[]; .name == "scavenge" and .args.bytes > 1000000)'
 holds "$tmp/t.json" 'counters: live, goal, footprint' 'any(.[]; .ph == "C" and .args.live > 1000000 and
     .args.goal > .args.live and .args.footprint > 1000000)'
