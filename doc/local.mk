@@ -68,6 +68,9 @@ dist_man3_MANS += \
 	%D%/man/gc_thread_detach.3 \
 	%D%/man/gc_usable_size.3 \
 	%D%/man/gc_vasprintf.3 \
+	%D%/man/gc_weak_free.3 \
+	%D%/man/gc_weak_get.3 \
+	%D%/man/gc_weak_new.3 \
 	%D%/man/gc_write_heap_profile.3 \
 	%D%/man/gc_write_mappings.3 \
 	%D%/man/gc_version.3
@@ -81,6 +84,7 @@ dist_design_DATA = \
 	%D%/design/coroutines.md \
 	%D%/design/critical-path.md \
 	%D%/design/heap.md \
+	%D%/design/lifetimes.md \
 	%D%/design/marking.md \
 	%D%/design/memory.md \
 	%D%/design/roots.md \

@@ -85,6 +85,8 @@ GC_SOURCES = \
 	%D%/heap/sysmem.h \
 	%D%/heap/treap.c \
 	%D%/heap/treap.h \
+	%D%/heap/weak.c \
+	%D%/heap/weak.h \
 	%D%/world/boundary.h \
 	%D%/world/deaf.c \
 	%D%/world/deaf.h \
@@ -137,6 +139,8 @@ GC_SOURCES = \
 	%D%/cycle/cycle.h \
 	%D%/cycle/forkgate.c \
 	%D%/cycle/forkgate.h \
+	%D%/cycle/lifetimes.c \
+	%D%/cycle/lifetimes.h \
 	%D%/cycle/pacer.c \
 	%D%/cycle/pacer.h \
 	%D%/cycle/sweeper.c \
@@ -202,6 +206,7 @@ GC_SOURCES = \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \
+	%D%/api/weak.c \
 	%D%/api/waits.h \
 	%D%/api/wrap_exec.c \
 	%D%/api/wrap_io.c \

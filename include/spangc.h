@@ -246,6 +246,29 @@ typedef void (*gc_event_fn)(const struct gc_event *event, void *arg);
 GC_SPAN_API gc_event_fn gc_set_event_handler(gc_event_fn fn, void *arg);
 GC_SPAN_API gc_event_fn gc_get_event_handler(void **arg);
 
+/* ---- the end of objects -------------------------------------------------------------------------------------- */
+
+/* A reference that does not keep its object. Returns one to `obj`, an address in a live object, its start or not; or NULL
+ * with errno = EINVAL (there is no object: NULL, foreign memory, the size-0 address; or it is a part of a shared 16-byte
+ * block, which ends with the block) or ENOMEM. The reference lies outside the heap: it may be kept anywhere, and stays
+ * until gc_weak_free. For the same address of the same object it is the same one, counted, so that two may be compared.
+ * Cost: a lock, some 50 ns; 24 bytes, and 8 for each slot of the span. (Go: weak.Make; bdwgc:
+ * GC_general_register_disappearing_link.) */
+struct gc_weak;
+GC_SPAN_API struct gc_weak *gc_weak_new(void *obj);
+
+/* Returns the address, which now holds the object like any pointer, or NULL once a collection has found that nothing else
+ * held it, or gc_free was called on it: also when a finalizer then brings it back. It is NULL before any finalizer or
+ * cleanup of the object is called. Safe beside a collection. Never fails in a thread that the library knows; in another one
+ * it is also NULL, with errno = ENOMEM, when the thread could not be made known. NULL for NULL. Cost: a few loads and
+ * stores, no lock and no atomic instruction. (Go: weak.Pointer.Value.) */
+GC_SPAN_API void *gc_weak_get(struct gc_weak *weak);
+
+/* Gives back what one gc_weak_new returned; as many calls, and the reference is no more. NULL is ignored. One that was
+ * given back as often already is reported in one line, and the program aborts. Cost: a lock. (Go has none: its weak
+ * pointers are collected.) */
+GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
+
 /* ---- roots --------------------------------------------------------------------------------------------------- */
 
 /* Scan [lo, hi) at every collection: for mmap'd, shared or malloc'd memory that holds the only pointers to objects.

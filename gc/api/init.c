@@ -15,6 +15,7 @@
 #include "cycle/sysmon.h"
 #include "heap/pageheap.h"
 #include "heap/scavenge.h"
+#include "heap/weak.h"
 #include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_mangle.h"
@@ -134,6 +135,7 @@ static void set_hooks(const struct options *o)
     cycle_hooks.enabled = api_collections_enabled;
     trace_footprint_on = o->footprint;
     specials_hooks[SPECIAL_SAMPLE] = sample_end;
+    specials_hooks[SPECIAL_WEAK] = weak_end;
 }
 
 static void start(void)

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/inside.h"
 #include "cycle/forkgate.h"
+#include "cycle/lifetimes.h"
 #include "cycle/pacer.h"
 #include "cycle/sweeper.h"
 #include "heap/heaplive.h"
@@ -112,9 +113,12 @@ void cycle_init(const struct options *o, uint32_t ncpus)
     pace();
 }
 
+/* A question (cycle 0) changes nothing. */
 static void mark_roots_and_heap(struct cycle_report *r)
 {
     struct mark_counts n = markers_mark(last.live);
+    if (r->number)
+        lifetimes_mark_done(&n);
     r->roots_scanned = n.root_bytes;
     r->live = n.marked_bytes;
     r->objects_scanned = n.scanned_bytes;

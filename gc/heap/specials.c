@@ -1,9 +1,11 @@
 /* specials.c - an index by slot for each span that has any special.
  * Owns:   the indexes: one pointer a slot, made with the first special of the span, kept until the span is given up.
  * Locks:  SPECIAL for the index and the lists in it; takes PERSISTENT inside.
- * Keeps:  .some   a span whose index holds any is SPECIAL_SOME                                 (specials_add, take_all)
+ * Keeps:  .some   a span whose index holds any is SPECIAL_SOME                                 (specials_add, count_out)
+ *         .counts n and `lifetimes` of an index are what is in its lists                        (add, count_out)
+ *         .first  a sample is the first of its list, so that it is found without the lock     (add, specials_find)
  *         .dead   when a span is given up no slot has a special: each ended with its object           (specials_drop)
- * Below:  persistentalloc, arena.   Above: sweep, pageheap, gc_free, watch.
+ * Below:  persistentalloc, arena.   Above: weak, endcalls, sweep, pageheap, gc_free, watch.
  *
  * Go keeps a list a span, sorted by offset, which each addition walks: a million finalizers in few spans are slow there. */
 #include "heap/specials.h"
@@ -18,9 +20,16 @@ uint64_t (*specials_inspect)(struct mspan *s, size_t w, uint64_t held, uint64_t 
 static struct lock lock = LOCK_INIT(RANK_SPECIAL);
 
 struct special_index {
-    uint32_t n; /* specials in it */
+    uint32_t n;         /* specials in it */
+    uint32_t lifetimes; /* of these, no samples */
     struct special *at[];
 };
+
+static _Atomic size_t lifetimes; /* of all indexes */
+
+void specials_lock(void) { lock_acquire(&lock); }
+void specials_unlock(void) { lock_release(&lock); }
+size_t specials_lifetimes(void) { return atomic_load_explicit(&lifetimes, memory_order_relaxed); }
 
 /* Free indexes by size class, whose spans all have as many slots; the first slot is the next one's address. Large
  * objects are class 0 and have one slot. */
@@ -58,18 +67,79 @@ static struct special_index *make_index(struct mspan *s)
     return index;
 }
 
-bool specials_add(struct mspan *s, size_t i, struct special *sp)
+/* Lock held, here and below. */
+static void count(struct special_index *index, const struct special *sp, uint32_t by)
+{
+    index->n += by;
+    if (sp->kind == SPECIAL_SAMPLE)
+        return;
+    index->lifetimes += by;
+    atomic_fetch_add_explicit(&lifetimes, (size_t)(int32_t)by, memory_order_relaxed);
+}
+
+bool specials_add_locked(struct mspan *s, size_t i, struct special *sp)
 {
     CHECK(i < s->nelems, "specials.dead");
-    lock_acquire(&lock);
     struct special_index *index = make_index(s);
-    if (index) {
-        index->n++;
-        sp->next = index->at[i];
-        __atomic_store_n(&index->at[i], sp, __ATOMIC_RELEASE); /* specials_find takes no lock */
-    }
+    if (!index)
+        return false;
+    count(index, sp, 1);
+    struct special **at = &index->at[i];
+    if (*at && (*at)->kind == SPECIAL_SAMPLE)
+        at = &(*at)->next;
+    sp->next = *at;
+    __atomic_store_n(at, sp, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool specials_add(struct mspan *s, size_t i, struct special *sp)
+{
+    lock_acquire(&lock);
+    bool added = specials_add_locked(s, i, sp);
     lock_release(&lock);
-    return index;
+    return added;
+}
+
+struct special *specials_list(const struct mspan *s, size_t i)
+{
+    const struct special_index *index = index_of(s);
+    return index ? index->at[i] : NULL;
+}
+
+static void count_out(struct mspan *s, struct special_index *index, const struct special *sp)
+{
+    count(index, sp, (uint32_t)-1);
+    if (index->n == 0)
+        atomic_store_explicit(&s->special, SPECIAL_EMPTY, memory_order_relaxed);
+}
+
+void specials_remove(struct mspan *s, size_t i, struct special *sp)
+{
+    struct special_index *index = index_of(s);
+    struct special **at = &index->at[i];
+    while (*at && *at != sp)
+        at = &(*at)->next;
+    CHECK(*at == sp, "specials.counts");
+    __atomic_store_n(at, sp->next, __ATOMIC_RELEASE);
+    count_out(s, index, sp);
+}
+
+static void each_of_word(struct mspan *s, struct special_index *index, size_t w, uint64_t slots,
+                         void (*fn)(struct mspan *s, size_t i, void *arg), void *arg)
+{
+    for (; slots; slots &= slots - 1) {
+        size_t i = w * WORD_BITS + (size_t)__builtin_ctzll(slots);
+        if (index->at[i])
+            fn(s, i, arg);
+    }
+}
+
+/* What is marked is passed over 64 slots at a time: an object that lives costs next to nothing. */
+void specials_each(struct mspan *s, bool dead, void (*fn)(struct mspan *s, size_t i, void *arg), void *arg)
+{
+    struct special_index *index = mspan_is_special(s) ? index_of(s) : NULL;
+    for (size_t w = 0; index && index->lifetimes && w < mspan_words(s); w++)
+        each_of_word(s, index, w, bits_valid(w, s->nelems) & (dead ? ~s->gcmark_bits[w] : ~UINT64_C(0)), fn, arg);
 }
 
 struct special *specials_find(const struct mspan *s, size_t i, enum special_kind kind)
@@ -77,48 +147,48 @@ struct special *specials_find(const struct mspan *s, size_t i, enum special_kind
     const struct special_index *index = index_of(s);
     struct special *sp = index ? __atomic_load_n(&index->at[i], __ATOMIC_ACQUIRE) : NULL;
     while (sp && sp->kind != kind)
-        sp = sp->next;
+        sp = kind == SPECIAL_SAMPLE ? NULL : sp->next;
     return sp;
 }
 
-/* In one piece, for the child of a fork too: gc_free goes on until it needs this lock. */
-static struct special *take_all(struct mspan *s, struct special_index *index, size_t i)
-{
-    lock_acquire(&lock);
-    struct special *all = index->at[i];
-    index->at[i] = NULL;
-    for (const struct special *sp = all; sp; sp = sp->next)
-        index->n--;
-    if (index->n == 0)
-        atomic_store_explicit(&s->special, SPECIAL_EMPTY, memory_order_relaxed);
-    lock_release(&lock);
-    return all;
-}
-
-static void end_all(struct mspan *s, struct special_index *index, size_t i, enum special_end why)
+/* In one piece with the hooks: who looks for a record with the lock finds it in its slot, or ended. And for the child of
+ * a fork: gc_free goes on until it needs this lock. */
+static void end_some(struct mspan *s, struct special_index *index, size_t i, enum special_end why, bool sample)
 {
     if (!__atomic_load_n(&index->at[i], __ATOMIC_RELAXED))
         return;
-    for (struct special *sp = take_all(s, index, i), *next; sp; sp = next) {
+    lock_acquire(&lock);
+    for (struct special *sp = index->at[i], *next; sp; sp = next) {
         next = sp->next;
+        if (sp->kind == SPECIAL_SAMPLE && !sample)
+            continue;
+        specials_remove(s, i, sp);
         specials_hooks[sp->kind](sp, why);
     }
+    lock_release(&lock);
 }
 
 void specials_end(struct mspan *s, size_t i, enum special_end why)
 {
     struct special_index *index = index_of(s);
     if (index)
-        end_all(s, index, i, why);
+        end_some(s, index, i, why, true);
+}
+
+void specials_end_lifetimes(struct mspan *s, size_t i, enum special_end why)
+{
+    struct special_index *index = index_of(s);
+    if (index)
+        end_some(s, index, i, why, false);
 }
 
 uint64_t specials_sweep(struct mspan *s, size_t w, uint64_t held, uint64_t dead)
 {
     uint64_t kept = specials_inspect ? specials_inspect(s, w, held, dead) : 0;
     struct special_index *index = index_of(s);
-    for (dead &= ~kept; dead && index; dead &= dead - 1) {
-        size_t i = w * WORD_BITS + (size_t)__builtin_ctzll(dead);
-        end_all(s, index, i, SPECIAL_SWEPT);
+    for (; dead && index; dead &= dead - 1) {
+        uint64_t bit = dead & -dead;
+        end_some(s, index, w * WORD_BITS + (size_t)__builtin_ctzll(bit), SPECIAL_SWEPT, !(kept & bit));
     }
     return kept;
 }

@@ -157,6 +157,8 @@ bool guard_free(struct mspan *s, size_t i)
         os_memtool_allow(base, s->elemsize, false);
     else
         take_into_custody(s, base, sample, SPECIAL_FREED);
+    if (!s->pinned)
+        specials_end_lifetimes(s, i, SPECIAL_FREED);
     return !s->pinned;
 }
 
