@@ -1,6 +1,7 @@
 # doc/: manual pages and guides. Each public function has a page, which may be one line that leads to another.
 dist_man7_MANS += %D%/man/spangc.7
 dist_man3_MANS += \
+	%D%/man/gc_add_cleanup.3 \
 	%D%/man/gc_add_root_callback.3 \
 	%D%/man/gc_add_roots.3 \
 	%D%/man/gc_aligned_alloc.3 \
@@ -18,6 +19,9 @@ dist_man3_MANS += \
 	%D%/man/gc_exclude_roots.3 \
 	%D%/man/gc_explain.3 \
 	%D%/man/gc_features.3 \
+	%D%/man/gc_finalize_all.3 \
+	%D%/man/gc_finalizer_mode.3 \
+	%D%/man/gc_finalizers_pending.3 \
 	%D%/man/gc_free.3 \
 	%D%/man/gc_get_event_handler.3 \
 	%D%/man/gc_get_frozen.3 \
@@ -46,7 +50,10 @@ dist_man3_MANS += \
 	%D%/man/gc_remove_root_callback.3 \
 	%D%/man/gc_remove_roots.3 \
 	%D%/man/gc_report_leaks.3 \
+	%D%/man/gc_run_finalizers.3 \
 	%D%/man/gc_set_event_handler.3 \
+	%D%/man/gc_set_finalizer.3 \
+	%D%/man/gc_set_finalizer_notify.3 \
 	%D%/man/gc_set_frozen.3 \
 	%D%/man/gc_set_memory_limit.3 \
 	%D%/man/gc_set_oom_handler.3 \

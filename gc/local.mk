@@ -45,6 +45,8 @@ GC_SOURCES = \
 	%D%/os/os_tls_glibc.c \
 	%D%/heap/arena.c \
 	%D%/heap/arena.h \
+	%D%/heap/endcalls.c \
+	%D%/heap/endcalls.h \
 	%D%/heap/fixalloc.c \
 	%D%/heap/fixalloc.h \
 	%D%/heap/gcbits.c \
@@ -137,6 +139,8 @@ GC_SOURCES = \
 	%D%/mark/workpool.h \
 	%D%/cycle/cycle.c \
 	%D%/cycle/cycle.h \
+	%D%/cycle/finalizers.c \
+	%D%/cycle/finalizers.h \
 	%D%/cycle/forkgate.c \
 	%D%/cycle/forkgate.h \
 	%D%/cycle/lifetimes.c \
@@ -187,6 +191,7 @@ GC_SOURCES = \
 	%D%/api/collect.c \
 	%D%/api/exception.c \
 	%D%/api/explain.c \
+	%D%/api/finalize.c \
 	%D%/api/find.c \
 	%D%/api/fork.c \
 	%D%/api/fork.h \

@@ -269,6 +269,56 @@ GC_SPAN_API void *gc_weak_get(struct gc_weak *weak);
  * pointers are collected.) */
 GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
 
+/* Any number of calls to be made when `obj` is no more: fn(arg), once, after a collection found it dead or gc_free was
+ * called on it. `obj` points into a live object; its memory is free by then, or about to be, so no order is needed among
+ * cleanups and none is promised, and objects that refer to each other are no problem. `arg` is held until fn has returned,
+ * so no way may lead from it to the object, which would live for ever: pointing into it is EINVAL. The calls are made where
+ * gc_finalizer_mode says. fn may do what the program may: allocate, collect, lock, register more; it must not throw, or
+ * jump out of itself. Returns 0, or -1 with errno = EINVAL (also: no live object, a part of a shared 16-byte block, fn is
+ * NULL) or ENOMEM, and nothing is changed. There is no way to take one back but not to let go of the object. Cost: two
+ * locks, some 100 ns; 40 bytes, and 8 for each slot of the span. (Go: runtime.AddCleanup.) */
+typedef void (*gc_cleanup_fn)(void *arg);
+GC_SPAN_API int gc_add_cleanup(void *obj, gc_cleanup_fn fn, void *arg);
+
+/* fn(obj, arg) is to be called when nothing else holds the object that starts at `obj`: once, with the object and all that
+ * it refers to still there. It may bring the object back by storing obj somewhere, and may set a finalizer anew. Objects
+ * that the object refers to are finalized later: each collection calls those that no other object with a finalizer leads
+ * to; so of objects that lead to each other, or to themselves, none is ever called, and they stay (SPANGC_DEBUG=
+ * finalizers=1 reports them). `arg` is held until fn has returned. For what fn may do, and where, see gc_add_cleanup.
+ *     Replaces what was set before, stores that in *old_fn and *old_arg unless they are NULL, or NULL if there was none;
+ * fn NULL removes. gc_free of the object drops it, and it is not called. Returns 0, or -1 with errno = EINVAL (obj is not
+ * the start of a live object, or a part of a shared 16-byte block; arg points into the object, which it would hold) or
+ * ENOMEM; nothing is changed then. Cost as above. (bdwgc: GC_register_finalizer; Go: runtime.SetFinalizer.) */
+typedef void (*gc_finalizer_fn)(void *obj, void *arg);
+GC_SPAN_API int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg, gc_finalizer_fn *old_fn, void **old_arg);
+
+/* Where finalizers and cleanups are called: on a thread of the library's, which the first registration starts, with all
+ * signals blocked (at start); only in gc_run_finalizers; or in any thread of the program as it allocates, now and then,
+ * which may hold any lock of the program: not inside another such call. Returns the old mode, or -1 with errno = EINVAL.
+ * A call that is being made goes on. (bdwgc: GC_set_finalize_on_demand.) */
+enum gc_finalize_mode { GC_SPAN_FINALIZE_THREAD, GC_SPAN_FINALIZE_ON_DEMAND, GC_SPAN_FINALIZE_AT_ALLOC };
+GC_SPAN_API int gc_finalizer_mode(int mode);
+
+/* Calls what is due, in the calling thread and in any mode, until nothing is. Returns how many calls it made, or -1 with
+ * errno = ENOMEM when the thread could not be made known. (bdwgc: GC_invoke_finalizers.) */
+GC_SPAN_API long gc_run_finalizers(void);
+
+/* With GC_SPAN_FINALIZE_ON_DEMAND, fn(arg) is called when something becomes due and nothing was: in a thread of the program,
+ * as it collects, allocates or frees, outside every lock of the library; it may do what the program may. NULL is none. The
+ * setter returns the old one; what it returns in a thread that cannot be made known is NULL.
+ * (bdwgc: GC_set_finalizer_notifier.) */
+typedef void (*gc_finalizer_notify_fn)(void *arg);
+GC_SPAN_API gc_finalizer_notify_fn gc_set_finalizer_notify(gc_finalizer_notify_fn fn, void *arg);
+
+/* Returns how many calls are due and were not begun. Cost: a load. (bdwgc: GC_should_invoke_finalizers.) */
+GC_SPAN_API size_t gc_finalizers_pending(void);
+
+/* Calls, in the calling thread, what is due and all that is registered, whether its object is reachable or not: for the end
+ * of a program, at which nothing is called by itself. In no order; what is registered meanwhile stays. A finalizer must not
+ * gc_free another object that has one. A call that another thread is in may still go on. Returns how many calls it made,
+ * or -1 with errno = EAGAIN (the world could not be stopped) or ENOMEM. (bdwgc: GC_finalize_all.) */
+GC_SPAN_API long gc_finalize_all(void);
+
 /* ---- roots --------------------------------------------------------------------------------------------------- */
 
 /* Scan [lo, hi) at every collection: for mmap'd, shared or malloc'd memory that holds the only pointers to objects.

@@ -17,6 +17,7 @@
 #include "api/api.h"
 #include "base/report.h"
 #include "cycle/cycle.h"
+#include "cycle/finalizers.h"
 #include "cycle/sweeper.h"
 #include "cycle/sysmon.h"
 #include "heap/gcbits.h"
@@ -48,6 +49,7 @@ static void acquire_heap(void)
     pageheap_fork_acquire();
     gcbits_fork_acquire();
     specials_fork_acquire();
+    endcalls_fork_acquire();
     buckets_fork_acquire();
     thread_fork_acquire();
     persistentalloc_fork_acquire();
@@ -58,6 +60,7 @@ static void release_heap(void)
     persistentalloc_fork_release();
     thread_fork_release();
     buckets_fork_release();
+    endcalls_fork_release();
     specials_fork_release();
     gcbits_fork_release();
     pageheap_fork_release();
@@ -116,6 +119,7 @@ static void in_child(void)
     os_symbols_fork_child();
     sweeper_fork_child();
     sysmon_fork_child();
+    finalizers_fork_child();
     markers_fork_child();
     api_threads_fork_child();
     world_unlock();

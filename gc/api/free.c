@@ -4,6 +4,7 @@
  * Keeps:  .start  only the start of a live object is freed, anything else aborts with one line
  * Below:  mcache, mcentral, mspan.   Above: the program, realloc.c. */
 #include "api/api.h"
+#include "cycle/finalizers.h"
 #include "cycle/sysmon.h"
 #include "heap/pageheap.h"
 #include "heap/specials.h"
@@ -60,6 +61,7 @@ void gc_free(void *p)
     }
     region_leave(&t->mcache);
     guard_tell();
+    finalizers_note(false);
     if (large) /* its pages are free; of others those are that a sweep finds */
         sysmon_note();
 }

@@ -11,6 +11,8 @@
 #include "base/inside.h"
 #include "base/options.h"
 #include "cycle/cycle.h"
+#include "cycle/finalizers.h"
+#include "cycle/lifetimes.h"
 #include "cycle/sweeper.h"
 #include "cycle/sysmon.h"
 #include "heap/pageheap.h"
@@ -106,6 +108,7 @@ static struct {
 static void cycle_done(const struct cycle_report *r)
 {
     guard_tell();
+    lifetimes_tell();
     if (told.cycles)
         trace_cycle(r);
     if (told.file)
@@ -136,6 +139,10 @@ static void set_hooks(const struct options *o)
     trace_footprint_on = o->footprint;
     specials_hooks[SPECIAL_SAMPLE] = sample_end;
     specials_hooks[SPECIAL_WEAK] = weak_end;
+    specials_hooks[SPECIAL_CLEANUP] = finalizers_end_cleanup;
+    specials_hooks[SPECIAL_FINALIZER] = finalizers_end_finalizer;
+    finalizers_report_slow(o->finalizers);
+    lifetimes_report_cycles(o->finalizers);
 }
 
 static void start(void)

@@ -6,6 +6,7 @@
  * Below:  mcache, mcentral, pinned, cycle.   Above: malloc.c and every other allocating call. */
 #include "api/api.h"
 #include "cycle/cycle.h"
+#include "cycle/finalizers.h"
 #include "cycle/sysmon.h"
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
@@ -135,6 +136,8 @@ void *api_alloc_slow(size_t size, unsigned flags)
             return NULL;
         }
     }
+    if (t)
+        finalizers_note(true);
     errno = saved;
     return p;
 }

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/inside.h"
+#include "cycle/finalizers.h"
 #include "cycle/forkgate.h"
 #include "cycle/lifetimes.h"
 #include "cycle/pacer.h"
@@ -153,12 +154,12 @@ static void verify_mark(void)
         report_line("the verifying second mark was left out: memory for it was refused");
 }
 
-/* Threads of the program that can run at once. The world is stopped. */
+/* Threads of the program that can run at once: not one that waits to call finalizers. The world is stopped. */
 static uint32_t running_threads(void)
 {
     uint32_t n = 0;
     for (const struct thread *t = thread_list; t && n < cpus; t = t->next)
-        n += !t->internal;
+        n += !t->internal && atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_SAFE;
     return n;
 }
 
@@ -466,6 +467,7 @@ bool cycle_run(const struct boundary *at, enum cycle_reason reason, bool stacks)
     markers_prepare(run.report.live);
     if (cycle_hooks.done)
         cycle_hooks.done(&run.report);
+    finalizers_note(false);
     return true;
 }
 

@@ -1,28 +1,161 @@
-/* lifetimes.c - the end of marking for weak references.
- * Owns:   nothing.
- * Locks:  SPECIAL inside; the world is stopped.
- * Keeps:  .cleared  a weak reference to an object that is not marked is cleared before the world runs
- * Below:  weak, specials, pageheap.   Above: cycle.   See doc/design/lifetimes.md */
+/* lifetimes.c - the end of marking for weak references and finalizers.
+ * Owns:   the finalizers found to wait for themselves, until they are reported.
+ * Locks:  SPECIAL, and LIFETIME inside; the world is stopped. CYCLE to read what was noted.
+ * Keeps:  .cleared  a weak reference to an object that is not marked is cleared before the world runs, and before any
+ *                   such object is marked for a finalizer
+ *         .kept     when the world runs each object with a finalizer is marked, and all that it refers to
+ *         .order    one is queued only if no other unmarked object with a finalizer leads to it
+ *         .hidden   what is noted of an object is no pointer to it
+ * Below:  weak, endcalls, specials, markers.   Above: cycle.   See doc/design/lifetimes.md
+ *
+ * The order is bdwgc's: from each object mark what it refers to, not itself; what is not marked then has nobody before
+ * it. One that marks itself is in a cycle. */
 #include "cycle/lifetimes.h"
 
+#include "base/report.h"
+#include "cycle/cycle.h"
+#include "cycle/finalizers.h"
+#include "heap/endcalls.h"
 #include "heap/pageheap.h"
 #include "heap/weak.h"
 
-static void clear_slot(struct mspan *s, size_t i, void *unused)
+enum { NOTES = 32 };
+
+static struct note {
+    uintptr_t hidden, fn; /* the object's complement */
+    size_t size;
+} notes[NOTES]; /* cycle lock */
+static _Atomic size_t noted;
+static bool reports; /* written once */
+
+void lifetimes_report_cycles(bool on) { reports = on; }
+
+struct walk {
+    void (*fn)(struct mspan *s, size_t i, void *arg);
+    void *arg;
+    bool dead;
+};
+
+static void walk_span(struct mspan *s, void *arg)
 {
-    (void)unused;
-    weak_clear(s, i);
+    const struct walk *w = arg;
+    if (mspan_state_of(s) == MSPAN_INUSE)
+        specials_each(s, w->dead, w->fn, w->arg);
 }
 
-static void clear_span(struct mspan *s, void *unused)
+static void each_slot(bool dead, void (*fn)(struct mspan *s, size_t i, void *arg), void *arg)
 {
-    if (mspan_state_of(s) == MSPAN_INUSE)
-        specials_each(s, true, clear_slot, unused);
+    struct walk w = {fn, arg, dead};
+    pageheap_each(walk_span, &w);
+}
+
+/* Of a slot that is still not marked. */
+static struct endcall *dead_finalizer(const struct mspan *s, size_t i)
+{
+    return bits_test(s->gcmark_bits, i) ? NULL : (struct endcall *)(void *)specials_find(s, i, SPECIAL_FINALIZER);
+}
+
+static void clear_slot(struct mspan *s, size_t i, void *any_finalizer)
+{
+    weak_clear(s, i);
+    *(bool *)any_finalizer |= dead_finalizer(s, i) != NULL;
+}
+
+static void note_cycle(struct endcall *e, const struct mspan *s, size_t i)
+{
+    size_t n = atomic_load_explicit(&noted, memory_order_relaxed);
+    if (!reports || e->special.own || n == NOTES)
+        return;
+    e->special.own = 1;
+    notes[n] = (struct note){~mspan_slot(s, i), (uintptr_t)e->fn.finalizer, s->elemsize};
+    atomic_store_explicit(&noted, n + 1, memory_order_relaxed);
+}
+
+/* What is marked already was reached from another one, and so was all that it refers to. */
+static void mark_contents(struct mspan *s, size_t i, void *m)
+{
+    struct endcall *e = dead_finalizer(s, i);
+    if (!e || s->scan == SCAN_NONE)
+        return;
+    mark_roots(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
+    markers_drain(m);
+    if (bits_test(s->gcmark_bits, i))
+        note_cycle(e, s, i);
+}
+
+static void take_out(struct mspan *s, size_t i, struct endcall *e, uintptr_t obj)
+{
+    specials_lock();
+    specials_remove(s, i, &e->special);
+    specials_unlock();
+    finalizers_queued(endcalls_queue(e, (void *)obj));
+}
+
+static void make_ready(struct mspan *s, size_t i, void *m)
+{
+    struct endcall *e = dead_finalizer(s, i);
+    if (!e)
+        return;
+    mark_object(m, mspan_slot(s, i));
+    take_out(s, i, e, mspan_slot(s, i));
+}
+
+static void mark_for_finalizers(struct marker *m, void *unused)
+{
+    (void)unused;
+    each_slot(true, mark_contents, m);
+    each_slot(true, make_ready, m);
+}
+
+static void add_counts(struct mark_counts *to, struct mark_counts n)
+{
+    to->marked_bytes += n.marked_bytes;
+    to->scanned_bytes += n.scanned_bytes;
+    to->unread_bytes += n.unread_bytes;
 }
 
 void lifetimes_mark_done(struct mark_counts *n)
 {
-    (void)n;
+    bool any_finalizer = false;
     if (specials_lifetimes() > 0)
-        pageheap_each(clear_span, NULL);
+        each_slot(true, clear_slot, &any_finalizer);
+    if (any_finalizer)
+        add_counts(n, markers_more(mark_for_finalizers, NULL));
+}
+
+static void end_slot(struct mspan *s, size_t i, void *unused)
+{
+    (void)unused;
+    for (struct special *sp = specials_list(s, i), *next; sp; sp = next) {
+        next = sp->next;
+        if (sp->kind == SPECIAL_CLEANUP)
+            take_out(s, i, (struct endcall *)(void *)sp, 0);
+        else if (sp->kind == SPECIAL_FINALIZER)
+            take_out(s, i, (struct endcall *)(void *)sp, mspan_slot(s, i));
+    }
+}
+
+void lifetimes_end_all(void)
+{
+    if (specials_lifetimes() > 0)
+        each_slot(false, end_slot, NULL);
+}
+
+static size_t take_notes(struct note copy[NOTES])
+{
+    cycle_lock_acquire();
+    size_t n = atomic_exchange_explicit(&noted, 0, memory_order_relaxed);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = notes[i];
+    cycle_lock_release();
+    return n;
+}
+
+void lifetimes_tell(void)
+{
+    struct note copy[NOTES];
+    size_t n = atomic_load_explicit(&noted, memory_order_relaxed) ? take_notes(copy) : 0;
+    for (size_t i = 0; i < n; i++)
+        report_line("the finalizer %#lx of %#lx, an object of %zu bytes, is never called: the object leads to itself",
+                    (unsigned long)copy[i].fn, (unsigned long)~copy[i].hidden, copy[i].size);
 }

@@ -4,8 +4,16 @@
 
 #include "mark/markers.h"
 
-/* Everything is marked that the roots reach; the world is stopped. Weak references to what is not are cleared. Adds to
- * *n what was marked by it. */
+/* Everything is marked that the roots reach; the world is stopped. Weak references to what is not are cleared; objects
+ * with finalizers are kept, with what they refer to, and those that no other leads to are queued. Adds to *n what was
+ * marked by it. */
 void lifetimes_mark_done(struct mark_counts *n);
+
+/* Queue all that is registered. The world is stopped, with nothing marked. */
+void lifetimes_end_all(void);
+
+/* Note finalizers that wait for themselves, each once, and report what was noted: after the cycle, no lock held. */
+void lifetimes_report_cycles(bool on);
+void lifetimes_tell(void);
 
 #endif

@@ -140,6 +140,23 @@ struct mark_counts markers_mark(uint64_t expected)
     return all;
 }
 
+void markers_drain(struct marker *m)
+{
+    mark_drain(m);
+    if (m->counts.overflowed)
+        mark_rescan(m);
+    m->counts.overflowed = false;
+}
+
+struct mark_counts markers_more(void (*fn)(struct marker *m, void *arg), void *arg)
+{
+    marker_init(&leader, false);
+    fn(&leader, arg);
+    markers_drain(&leader);
+    workstack_finish(&leader.stack);
+    return leader.counts;
+}
+
 /* Not in static memory, which is scanned: the words in flight would be found as roots. */
 static struct marker *new_marker(void)
 {

@@ -12,6 +12,11 @@ uint32_t markers_wanted(void);
 /* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
 struct mark_counts markers_mark(uint64_t expected);
 
+/* After that: mark what else fn marks, with a marker that is alone; it calls markers_drain to have all marked that is
+ * reachable from there. Returns what was marked by it. */
+struct mark_counts markers_more(void (*fn)(struct marker *m, void *arg), void *arg);
+void markers_drain(struct marker *m);
+
 /* When a helper took part in the last mark, CLOCK_MONOTONIC; returns how many did. Cycle lock. */
 struct marker_time {
     int tid;

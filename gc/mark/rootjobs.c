@@ -8,6 +8,7 @@
 #include "mark/rootjobs.h"
 
 #include "base/check.h"
+#include "heap/endcalls.h"
 #include "heap/sysmem.h"
 #include "mark/rootcheck.h"
 #include "os/os.h"
@@ -148,6 +149,12 @@ static void add_pinned(struct mspan *s, void *unused)
 {
     (void)unused;
     add((struct root_job){.kind = ROOT_PINNED, .span = s});
+}
+
+static void add_endcalls(uintptr_t lo, uintptr_t hi, void *unused)
+{
+    (void)unused;
+    add_range((struct root_job){.kind = ROOT_ENDCALL, .lo = lo, .hi = hi});
 }
 
 static void add_words(int tid, enum root_kind kind, uintptr_t lo, uintptr_t hi)
@@ -413,6 +420,7 @@ bool rootjobs_build(bool stacks)
     flight_each(add_in_flight);
     add_fresh();
     mcentral_each_pinned(add_pinned, NULL);
+    endcalls_each_range(add_endcalls, NULL);
     add_tls_of_all();
     if (jobs.stacks)
         add_stacks();
@@ -439,7 +447,8 @@ const char *root_kind_name(enum root_kind kind)
                                         "pointer from a root callback",
                                         "exception",
                                         "argument or result of a thread",
-                                        "object being allocated"};
+                                        "object being allocated",
+                                        "argument of a finalizer or cleanup"};
     return names[kind];
 }
 

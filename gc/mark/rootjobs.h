@@ -16,7 +16,8 @@ enum root_kind {
     ROOT_POINTER,  /* a pointer from a root callback: lo itself is the word to read */
     ROOT_THROWN,   /* a C++ exception's object */
     ROOT_FLIGHT,   /* lo itself is the argument or the result of a thread */
-    ROOT_FRESH     /* lo itself: an object that is being allocated */
+    ROOT_FRESH,    /* lo itself: an object that is being allocated */
+    ROOT_ENDCALL   /* arguments of finalizers and cleanups, objects to be finalized */
 };
 
 struct root_job {

@@ -224,6 +224,7 @@ static void add_root(struct out *o, const struct path *p, uintptr_t caller)
     case ROOT_POINTER:
     case ROOT_FLIGHT:
     case ROOT_FRESH:
+    case ROOT_ENDCALL:
         out_printf(o, "%s", root_kind_name(p->root));
     }
 }

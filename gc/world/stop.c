@@ -207,6 +207,19 @@ void safe_leave(struct thread *t)
     }
 }
 
+static void *wait_at(uintptr_t futex, uintptr_t value, struct boundary *at)
+{
+    struct thread *t = thread_self();
+    publish_boundary(t, at);
+    safe_enter(t);
+    os_futex_wait((_Atomic uint32_t *)futex, (uint32_t)value, UINT64_MAX);
+    safe_leave(t);
+    t->boundary = NULL;
+    return NULL;
+}
+
+void safe_wait(_Atomic uint32_t *futex, uint32_t value) { boundary_call(wait_at, (uintptr_t)futex, value); }
+
 /* Ask one thread to stop. OS_RETRY: until the end of the wait the kernel took no more signals (RLIMIT_SIGPENDING). Where
  * there is a tracer that is long enough after a while: the thread counts as one that does not hear. */
 static enum os_sent request(struct thread *t, uint64_t end)

@@ -34,6 +34,9 @@ bool world_is_stopped(void);
 void safe_enter(struct thread *t);
 void safe_leave(struct thread *t);
 
+/* Such a wait while the futex has this value, for a thread of ours whose stack is scanned; it may wake up early. */
+void safe_wait(_Atomic uint32_t *futex, uint32_t value);
+
 /* After fork, in the child: nobody is stopped. */
 void stop_fork_child(void);
 

@@ -3,7 +3,7 @@
  * Keeps:  .quiet  a handler of the program never runs on a thread of the library
  *         .clean  it does not inherit what the program had in its registers: until it is listed it is scanned like any
  *                 thread that nobody knows, and would hold that                       (api/garbage, rings)
- * Below:  os, stop.   Above: mark/markers.c, cycle/sweeper.c. */
+ * Below:  os, stop.   Above: mark/markers.c, cycle/sweeper.c, cycle/finalizers.c. */
 #include "world/worker.h"
 
 #include "os/os.h"
@@ -17,7 +17,7 @@ enum { WORKER_STACK = 256 * 1024 };
 struct start {
     void *(*fn)(void *);
     void *arg;
-    bool ok;
+    bool large, ok;
 };
 
 static void start(void *arg)
@@ -28,7 +28,8 @@ static void start(void *arg)
     sigset_t old;
     if (pthread_attr_init(&attr) != 0)
         return;
-    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    if (!s->large)
+        pthread_attr_setstacksize(&attr, WORKER_STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     os_block_signals_but(stop_signal(), &old);
     s->ok = os_real_pthread_create(&id, &attr, s->fn, s->arg) == 0;
@@ -36,10 +37,16 @@ static void start(void *arg)
     pthread_attr_destroy(&attr);
 }
 
-bool worker_start(void *(*fn)(void *), void *arg)
+static bool start_clean(struct start s)
 {
-    struct start s = {fn, arg, false};
     if (os_own_threads())
         os_call_clean(start, &s);
     return s.ok;
+}
+
+bool worker_start(void *(*fn)(void *), void *arg) { return start_clean((struct start){.fn = fn, .arg = arg}); }
+
+bool worker_start_large(void *(*fn)(void *), void *arg)
+{
+    return start_clean((struct start){.fn = fn, .arg = arg, .large = true});
 }

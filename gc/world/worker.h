@@ -9,4 +9,7 @@
  * library refuses, and under ThreadSanitizer. */
 bool worker_start(void *(*fn)(void *), void *arg);
 
+/* The same with a stack as large as the program's threads have: for one that calls the program. */
+bool worker_start_large(void *(*fn)(void *), void *arg);
+
 #endif
