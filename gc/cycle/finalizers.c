@@ -31,7 +31,7 @@ static void *notify_arg;
 
 void finalizers_report_slow(bool on) { slow_reported = on; }
 
-static bool mode_is(int m) { return atomic_load_explicit(&mode, memory_order_relaxed) == m; }
+static bool mode_is(int m) { return atomic_load_explicit(&mode, memory_order_seq_cst) == m; }
 
 static void tell_slow(const struct endcall *e, uint64_t ns)
 {
@@ -141,7 +141,7 @@ static void wake(void)
 void finalizers_queued(bool first)
 {
     if (first || !mode_is(GC_SPAN_FINALIZE_ON_DEMAND))
-        atomic_store_explicit(&finalizers_due, true, memory_order_relaxed);
+        atomic_store_explicit(&finalizers_due, true, memory_order_release);
 }
 
 /* In a region, by a thread of ours perhaps, that nobody need come out of for a thread that there is. */
@@ -178,7 +178,8 @@ static void tell_program(void)
         fn(arg);
 }
 
-static void forget_due(void) { atomic_store_explicit(&finalizers_due, false, memory_order_relaxed); }
+/* Who raised it queued something before, which is then seen. */
+static void forget_due(void) { atomic_exchange_explicit(&finalizers_due, false, memory_order_acq_rel); }
 
 static void run_at_alloc(void)
 {

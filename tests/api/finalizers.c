@@ -310,6 +310,102 @@ START_TEST(from_a_finalizer)
 }
 END_TEST
 
+/* What is kept for a finalizer is live: the next collection is paced by it. */
+static _Atomic uint64_t found_live;
+static void note_live(const struct gc_event *e, void *unused)
+{
+    (void)unused;
+    if (e->kind == GC_SPAN_EVENT_MARK_DONE)
+        atomic_store(&found_live, e->value);
+}
+
+START_TEST(counted_as_live)
+{
+    on_demand();
+    gc_collect_without_stacks();
+    make_and_drop(N);
+    gc_set_event_handler(note_live, NULL);
+    gc_collect_without_stacks();
+    uint64_t with = atomic_load(&found_live);
+    ck_assert_int_eq(collect_and_run(), N);
+    gc_collect_without_stacks();
+    ck_assert_uint_ge(with, atomic_load(&found_live) + (uint64_t)N * SIZE);
+}
+END_TEST
+
+/* A call that allocates is not interrupted by another one in its thread. */
+static _Thread_local int depth;
+static _Atomic size_t nested;
+static void allocate_in_call(void *obj, void *arg)
+{
+    (void)obj;
+    (void)arg;
+    if (depth++ > 0)
+        atomic_fetch_add(&nested, 1);
+    void *p = gc_malloc(SIZE);
+    ck_assert_int_eq(gc_set_finalizer(p, count, (void *)(uintptr_t)N, NULL, NULL), 0);
+    ((struct node *)p)->id = N;
+    p = NULL;
+    gc_collect_without_stacks();
+    churn(SIZE, 1000);
+    depth--;
+    atomic_fetch_add(&total, 1);
+}
+
+static NOINLINE void make_allocating(void)
+{
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(gc_set_finalizer(gc_malloc(SIZE), allocate_in_call, NULL, NULL, NULL), 0);
+}
+
+START_TEST(not_nested)
+{
+    gc_finalizer_mode(GC_SPAN_FINALIZE_AT_ALLOC);
+    make_allocating();
+    gc_collect_without_stacks();
+    churn(SIZE, 1000);
+    ck_assert_uint_eq(atomic_load(&total), 20);
+    ck_assert_uint_eq(atomic_load(&nested), 0);
+}
+END_TEST
+
+/* The thread waits for a lock that a thread holds which collects. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static void lock_in_call(void *obj, void *arg)
+{
+    sigset_t blocked;
+    (void)obj;
+    (void)arg;
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (sigismember(&blocked, SIGINT) && sigismember(&blocked, SIGUSR1))
+        atomic_fetch_add(&total, 1);
+    gc_collect();
+}
+
+static NOINLINE void make_locking(void)
+{
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(gc_set_finalizer(gc_malloc(SIZE), lock_in_call, NULL, NULL, NULL), 0);
+}
+
+START_TEST(locks_of_the_program)
+{
+    pthread_mutex_lock(&mutex);
+    make_locking();
+    gc_collect_without_stacks();
+    while (gc_finalizers_pending() == 10)
+        sched_yield();
+    for (int i = 0; i < 20; i++)
+        gc_collect();
+    ck_assert_uint_eq(atomic_load(&total), 0);
+    pthread_mutex_unlock(&mutex);
+    while (atomic_load(&total) < 10)
+        sched_yield();
+}
+END_TEST
+
 static void in_child(void *unused)
 {
     (void)unused;
@@ -468,6 +564,9 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed);
     tcase_add_test(tc, all_at_the_end);
     tcase_add_loop_test(tc, from_a_finalizer, 0, 3);
+    tcase_add_test(tc, counted_as_live);
+    tcase_add_test(tc, not_nested);
+    tcase_add_test(tc, locks_of_the_program);
     tcase_add_test(tc, forked);
     tcase_add_loop_test(tc, beside_collections, 0, 3);
     tcase_add_test(tc, reports);
