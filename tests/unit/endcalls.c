@@ -36,6 +36,16 @@ static size_t rooted(const void *p)
     return s.n;
 }
 
+static void add_range(uintptr_t lo, uintptr_t hi, void *bytes) { *(size_t *)bytes += hi - lo; }
+
+/* Bytes of records that were ever in use. */
+static size_t used_bytes(void)
+{
+    size_t n = 0;
+    endcalls_each_range(add_range, &n);
+    return n;
+}
+
 static struct endcall *take_out(struct mspan *s, size_t i, enum special_kind kind)
 {
     specials_lock();
@@ -122,6 +132,12 @@ START_TEST(no_memory)
         ck_assert_uint_eq(specials_lifetimes(), before);
         ck_assert_uint_eq(rooted(&arg), roots);
         ck_assert_ptr_null(specials_list(s, 5));
+        size_t used = used_bytes();
+        os_fail(1, true);
+        for (int k = 0; k < 10; k++)
+            ck_assert(!endcalls_add_cleanup(s, 5, nothing, &arg));
+        os_fail(0, false);
+        ck_assert_uint_le(used_bytes(), used);
         ck_assert(endcalls_add_cleanup(s, 5, nothing, &arg));
         /* What is replaced needs no memory. */
         ck_assert(endcalls_set_finalizer(s, 6, nothing2, &arg, &old));
