@@ -275,8 +275,8 @@ GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
  * so no way may lead from it to the object, which would live for ever: pointing into it is EINVAL. The calls are made where
  * gc_finalizer_mode says. fn may do what the program may: allocate, collect, lock, register more; it must not throw, or
  * jump out of itself. Returns 0, or -1 with errno = EINVAL (also: no live object, a part of a shared 16-byte block, fn is
- * NULL) or ENOMEM, and nothing is changed. There is no way to take one back but not to let go of the object. Cost: two
- * locks, some 100 ns; 40 bytes, and 8 for each slot of the span. (Go: runtime.AddCleanup.) */
+ * NULL) or ENOMEM, and nothing is changed. There is no way to take one back but not to let go of the object. Cost: a
+ * lock, some 100 ns; 40 bytes, and 8 for each slot of the span. (Go: runtime.AddCleanup.) */
 typedef void (*gc_cleanup_fn)(void *arg);
 GC_SPAN_API int gc_add_cleanup(void *obj, gc_cleanup_fn fn, void *arg);
 

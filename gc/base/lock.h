@@ -27,7 +27,7 @@ enum lock_rank {
     RANK_PAGEHEAP,                 /* free runs, page table, span records */
     RANK_GCBITS,                   /* free bitmaps */
     RANK_SPECIAL,                  /* indexes of specials */
-    RANK_LIFETIME,                 /* what is to be called at the end of objects */
+    RANK_LIFETIME,                 /* the queue of what is to be called at the end of objects */
     RANK_BUCKETS,                  /* the table of stacks that allocated */
     RANK_THREADREC,                /* free thread records */
     RANK_PERSISTENT,               /* the global chunk */

@@ -156,7 +156,7 @@ static void queue_at_end(struct endcall *e)
 void finalizers_end_finalizer(struct special *sp, enum special_end why)
 {
     CHECK(why == SPECIAL_FREED, "lifetimes.kept");
-    endcalls_drop((struct endcall *)(void *)sp);
+    endcalls_drop_locked((struct endcall *)(void *)sp);
 }
 
 void finalizers_end_cleanup(struct special *sp, enum special_end why)

@@ -1,8 +1,9 @@
 /* endcalls.c - records of finalizers and cleanups, and the queue of those that are due.
  * Owns:   the chunks that records lie in, never given back; the queue.
- * Locks:  SPECIAL while a slot is changed, LIFETIME for the records and the queue; takes PERSISTENT inside.
+ * Locks:  SPECIAL for slots and records, so that a registration takes one lock; LIFETIME for the queue; takes PERSISTENT
+ *         inside.
  * Keeps:  .held   what a record in use refers to lives: the chunks are roots                   (rootjobs.c)
- *         .zero   a record that is free refers to nothing                                      (endcalls_drop)
+ *         .zero   a record that is free refers to nothing                                      (endcalls_drop_locked)
  *         .once   a record is in a slot, or in the queue, or taken: none is called twice
  * Below:  specials, persistentalloc.   Above: cycle/finalizers.c, cycle/lifetimes.c, rootjobs, api/finalize.c. */
 #include "heap/endcalls.h"
@@ -27,7 +28,7 @@ static struct special *free_records;
 static struct special *first, **last = &first; /* the queue */
 static _Atomic size_t pending;
 
-/* Lock held. */
+/* Lock of specials held, here and below. */
 static struct endcall *take_fresh(void)
 {
     if (used == CHUNK_RECORDS) {
@@ -43,33 +44,28 @@ static struct endcall *take_fresh(void)
 
 static struct endcall *take_record(enum special_kind kind)
 {
-    lock_acquire(&lock);
     struct endcall *e = (struct endcall *)(void *)free_records;
     if (e)
         free_records = e->special.next;
     else
         e = take_fresh();
-    lock_release(&lock);
     if (e)
         e->special = (struct special){.kind = kind};
     return e;
 }
 
-void endcalls_drop(struct endcall *e)
+void endcalls_drop_locked(struct endcall *e)
 {
-    lock_acquire(&lock);
     *e = (struct endcall){.special = {.next = free_records}};
     free_records = &e->special;
-    lock_release(&lock);
 }
 
-/* Lock of specials held, here and below. */
 static struct endcall *make(struct mspan *s, size_t i, enum special_kind kind)
 {
     struct endcall *e = take_record(kind);
     if (!e || specials_add_locked(s, i, &e->special))
         return e;
-    endcalls_drop(e);
+    endcalls_drop_locked(e);
     return NULL;
 }
 
@@ -88,7 +84,7 @@ bool endcalls_add_cleanup(struct mspan *s, size_t i, gc_cleanup_fn fn, void *arg
 static void remove_finalizer(struct mspan *s, size_t i, struct endcall *e)
 {
     specials_remove(s, i, &e->special);
-    endcalls_drop(e);
+    endcalls_drop_locked(e);
 }
 
 static struct endcall *find_finalizer(const struct mspan *s, size_t i)
@@ -143,6 +139,13 @@ struct endcall *endcalls_take(void)
     }
     lock_release(&lock);
     return e;
+}
+
+void endcalls_drop(struct endcall *e)
+{
+    specials_lock();
+    endcalls_drop_locked(e);
+    specials_unlock();
 }
 
 size_t endcalls_pending(void) { return atomic_load_explicit(&pending, memory_order_seq_cst); }

@@ -7,14 +7,14 @@
 
 #include <spangc.h>
 
-/* special.next: in the slot's list, then in the queue or among the free. special.own: it was reported to be in a cycle. */
+/* special.next: in the slot's list or among the free (lock of specials), or in the queue (its lock). special.own: it was reported to be in a cycle. */
 struct endcall {
     struct special special;
     union {
         gc_finalizer_fn finalizer;
         gc_cleanup_fn cleanup;
     } fn;
-    void *arg; /* a root while the record is in use. Lock of specials.c, then of the queue */
+    void *arg; /* a root while the record is in use. Lock of specials */
     void *obj; /* a root: of a finalizer, from when it is queued until it was called; else NULL. Lock of the queue */
 };
 
@@ -36,6 +36,9 @@ bool endcalls_queue(struct endcall *e, void *obj);
  * region. */
 struct endcall *endcalls_take(void);
 void endcalls_drop(struct endcall *e);
+
+/* The same with the lock of specials: one that is in no slot and not queued. */
+void endcalls_drop_locked(struct endcall *e);
 
 /* How many are in the queue. */
 size_t endcalls_pending(void);

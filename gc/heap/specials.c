@@ -25,7 +25,7 @@ struct special_index {
     struct special *at[];
 };
 
-static _Atomic size_t lifetimes; /* of all indexes */
+static _Atomic size_t lifetimes; /* of all indexes. Lock; read by anyone */
 
 void specials_lock(void) { lock_acquire(&lock); }
 void specials_unlock(void) { lock_release(&lock); }
@@ -74,7 +74,7 @@ static void count(struct special_index *index, const struct special *sp, uint32_
     if (sp->kind == SPECIAL_SAMPLE)
         return;
     index->lifetimes += by;
-    atomic_fetch_add_explicit(&lifetimes, (size_t)(int32_t)by, memory_order_relaxed);
+    atomic_store_explicit(&lifetimes, specials_lifetimes() + (size_t)(int32_t)by, memory_order_relaxed);
 }
 
 bool specials_add_locked(struct mspan *s, size_t i, struct special *sp)
