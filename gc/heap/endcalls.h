@@ -7,7 +7,8 @@
 
 #include <spangc.h>
 
-/* special.next: in the slot's list or among the free (lock of specials), or in the queue (its lock). special.own: it was reported to be in a cycle. */
+/* special.next: in the slot's list or among the free (lock of specials), or in the queue (its lock). special.own: it was
+ * reported to be in a cycle. */
 struct endcall {
     struct special special;
     union {
