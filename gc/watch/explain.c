@@ -27,7 +27,7 @@ static void add_symbol(struct out *o, uintptr_t ip, const struct os_symbol *s)
     if (s->name[0] && s->line)
         out_printf(o, "%s (%s:%u)", s->name, base_name(s->file), s->line);
     else if (s->name[0])
-        out_printf(o, "%s+%#lx in %s", s->name, (unsigned long)s->offset, base_name(s->image));
+        out_printf(o, "%s+0x%lx in %s", s->name, (unsigned long)s->offset, base_name(s->image));
     else if (s->image[0])
         out_printf(o, "%#lx in %s", (unsigned long)s->image_offset, base_name(s->image));
     else
@@ -139,9 +139,9 @@ static void add_frame(struct out *o, const struct path *p, uintptr_t caller)
     if (found && f.reg)
         out_printf(o, ", register %s", f.reg);
     else if (found && p->root == ROOT_STACK && p->at < f.sp)
-        out_printf(o, ", below its stack at rsp-%#lx", (unsigned long)(f.sp - p->at));
+        out_printf(o, ", below its stack at rsp-0x%lx", (unsigned long)(f.sp - p->at));
     else if (found && p->root == ROOT_STACK)
-        out_printf(o, ", stack slot rsp+%#lx", (unsigned long)(p->at - f.sp));
+        out_printf(o, ", stack slot rsp+0x%lx", (unsigned long)(p->at - f.sp));
     else if (p->reg < UNWIND_REGISTERS)
         out_printf(o, ", register %s", unwind_register_name(p->reg));
     else
@@ -217,7 +217,7 @@ static void add_root(struct out *o, const struct path *p, uintptr_t caller)
     case ROOT_REGISTERED:
     case ROOT_REPORTED:
     case ROOT_THROWN:
-        out_printf(o, "%s %#lx-%#lx, at +%#lx", root_kind_name(p->root), (unsigned long)p->range_lo,
+        out_printf(o, "%s %#lx-%#lx, at +0x%lx", root_kind_name(p->root), (unsigned long)p->range_lo,
                    (unsigned long)p->range_hi, (unsigned long)(p->at - p->range_lo));
         break;
     case ROOT_PINNED:

@@ -52,7 +52,7 @@ SPANGC_DEBUG=leaks=exit "$tmp/misused" leaking 2>"$tmp/said"
 SPANGC_DEBUG=leaks=exit "$tmp/misused" not-leaking 2>"$tmp/said" || fail "leaks=exit, no leak: exit status $?"
 grep -q '^spangc: no leak' "$tmp/said" || fail "leaks=exit, no leak: $(cat "$tmp/said")"
 SPANGC_DEBUG=leaks=exit,check=1 "$tmp/misused" leaking 2>"$tmp/said"
-[ $? = 23 ] && grep -q 'in 4 objects, allocated in 2 places' "$tmp/said" || fail "leaks with check: $(cat "$tmp/said")"
+{ [ $? = 23 ] && grep -q 'in 4 objects, allocated in 2 places' "$tmp/said"; } || fail "leaks with check: $(cat "$tmp/said")"
 SPANGC_DEBUG=leaks=2 "$tmp/misused" not-leaking 2>"$tmp/said" || fail "leaks=2: exit status $?"
 grep -q 'leaks=2' "$tmp/said" || fail "leaks=2: $(cat "$tmp/said")"
 
@@ -72,7 +72,12 @@ fi
 # Valgrind, where the library was built with its header.
 if command -v valgrind >/dev/null 2>&1 && printf '#include <valgrind/memcheck.h>\n' | "$CC" -E - >/dev/null 2>&1; then
     valgrind -q --error-exitcode=9 "$tmp/misused" read-after-free >"$tmp/said" 2>&1
-    [ $? = 9 ] && grep -q 'Invalid read of size 1' "$tmp/said" || fail "valgrind: $(head -n 30 "$tmp/said")"
+    status=$?
+    if grep -q 'debuginfo reader' "$tmp/said"; then # 3.19 gives up at the DWARF 5 of clang 14
+        echo "valgrind cannot read the library that this compiler made"
+        exit 0
+    fi
+    { [ $status = 9 ] && grep -q 'Invalid read of size 1' "$tmp/said"; } || fail "valgrind: $(head -n 30 "$tmp/said")"
     [ "$(grep -c '^==[0-9]*== [A-Z]' "$tmp/said")" = 1 ] || fail "valgrind says more: $(cat "$tmp/said")"
 fi
 exit 0

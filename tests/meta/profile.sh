@@ -70,7 +70,7 @@ grep -Eq 'gc_(malloc|calloc)' "$tmp/traces" && fail "the library's own frames ar
 go tool pprof -raw "$tmp/profiled" "$tmp/pprof.1" >"$tmp/raw" 2>&1
 grep -Eq "^ *$((16 * mib / 64)) +$((16 * mib)) +0 +0:" "$tmp/raw" || fail "no stack with nothing in use"
 grep -q '^0: 0 \[[0-9]*: [0-9]*\] @' "$tmp/text.1" || fail "text: no stack with nothing in use"
-grep -q 'Mappings' "$tmp/raw" && grep -Eq 'profiled [0-9a-f]{40}' "$tmp/raw" || fail "no mapping with a build id"
+{ grep -q 'Mappings' "$tmp/raw" && grep -Eq 'profiled [0-9a-f]{40}' "$tmp/raw"; } || fail "no mapping with a build id"
 
 for rate in 1 512; do
     what="google-pprof, rate $rate"
@@ -89,7 +89,7 @@ for draw in "go tool pprof -svg -output=$tmp/go.svg $tmp/profiled $tmp/pprof.512
     # shellcheck disable=SC2086 # words
     $draw >"$tmp/out.svg" 2>"$tmp/said" || fail "$draw: $(tail -n 2 "$tmp/said")"
     [ -s "$tmp/go.svg" ] && mv "$tmp/go.svg" "$tmp/out.svg"
-    grep -q '<svg' "$tmp/out.svg" && grep -q '>cons<\|>cons ' "$tmp/out.svg" || fail "$draw: no picture of cons"
+    { grep -q '<svg' "$tmp/out.svg" && grep -q '>cons<\|>cons ' "$tmp/out.svg"; } || fail "$draw: no picture of cons"
 done
 
 # At exit, by the environment. A file that cannot be written is one line and no harm.
@@ -97,9 +97,9 @@ SPANGC_DEBUG=profilerate=512,heapprofile=$tmp/exit.pb "$tmp/profiled" 2>"$tmp/sa
 [ -s "$tmp/said" ] && fail "said: $(cat "$tmp/said")"
 near "at exit" "$(go_flat "$tmp/exit.pb" inuse_space cons)" $((8 * mib))
 SPANGC_DEBUG=heapprofile=/dev/full "$tmp/profiled" 2>"$tmp/said" || fail "/dev/full: exit status $?"
-[ "$(wc -l <"$tmp/said")" = 1 ] && grep -q 'No space left' "$tmp/said" || fail "/dev/full: $(cat "$tmp/said")"
+{ [ "$(wc -l <"$tmp/said")" = 1 ] && grep -q 'No space left' "$tmp/said"; } || fail "/dev/full: $(cat "$tmp/said")"
 SPANGC_DEBUG=heapprofile=$tmp/no/such/file "$tmp/profiled" 2>"$tmp/said" || fail "no folder: exit status $?"
-[ "$(wc -l <"$tmp/said")" = 1 ] && grep -q 'No such file' "$tmp/said" || fail "no folder: $(cat "$tmp/said")"
+{ [ "$(wc -l <"$tmp/said")" = 1 ] && grep -q 'No such file' "$tmp/said"; } || fail "no folder: $(cat "$tmp/said")"
 
 # Without symbols the addresses are right still: the binary with them names them.
 cp "$tmp/profiled" "$tmp/whole"
