@@ -7,9 +7,7 @@
  *                   for itself
  *         .local    no look-up waits for the network: with DEBUGINFOD_URLS set, debug files are looked for by build id in
  *                   /usr/lib/debug only, for the standard search ends by asking those servers
- *         .dynamic  only a program with a dynamic linker opens libdw. The archive names dlopen nowhere, for which the linker
- *                   would warn whoever makes a static program, and dlsym weakly
- * Below:  libdw, the dynamic linker.   Above: os_symbols_linux.c. */
+ * Below:  libdw, os_library.   Above: os_symbols_linux.c. */
 #include "os/os_dwarf.h"
 
 #include "config.h"
@@ -17,8 +15,8 @@
 #ifdef HAVE_ELFUTILS_LIBDWFL_H
 
 #include "base/lock.h"
+#include "os/os.h"
 
-#include <dlfcn.h>
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
@@ -27,8 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-extern __typeof__(dlsym) dlsym __attribute__((weak));
 
 #define FUNCTIONS(X)                                                                                                   \
     X(dwfl_begin)                                                                                                      \
@@ -67,44 +63,31 @@ static _Thread_local bool busy INITIAL_EXEC; /* .once */
 
 /* ---- opening ---- */
 
-struct images {
-    unsigned long long state; /* counts what was loaded and unloaded */
-    bool dynamic;             /* the program has a dynamic linker */
-};
-
-/* The program's: it comes first. */
-static int on_program(struct dl_phdr_info *info, size_t size, void *arg)
+static int on_program(struct dl_phdr_info *info, size_t size, void *state)
 {
     (void)size;
-    struct images *images = arg;
-    images->state = info->dlpi_adds + info->dlpi_subs;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        images->dynamic |= info->dlpi_phdr[i].p_type == PT_INTERP;
+    *(unsigned long long *)state = info->dlpi_adds + info->dlpi_subs;
     return 1;
 }
 
-static struct images images_now(void)
+/* Counts what was loaded and unloaded. */
+static unsigned long long images_state(void)
 {
-    struct images images = {0, false};
-    dl_iterate_phdr(on_program, &images);
-    return images;
-}
-
-static void *open_library(const char *name)
-{
-    void *(*open_it)(const char *, int) = NULL;
-    if (dlsym && images_now().dynamic)
-        *(void **)(void *)&open_it = dlsym(RTLD_DEFAULT, "dlopen");
-    return open_it ? open_it(name, RTLD_NOW | RTLD_LOCAL) : NULL;
+    unsigned long long state = 0;
+    dl_iterate_phdr(on_program, &state);
+    return state;
 }
 
 static bool open_libdw(struct libdw *to)
 {
-    void *lib = open_library("libdw.so.1");
-    if (!lib)
+#define NAME(name) #name,
+    static const char *const names[] = {FUNCTIONS(NAME)};
+    void *found[sizeof names / sizeof *names];
+    _Static_assert(sizeof found == sizeof *to, "a pointer a function");
+    if (!os_library_find("libdw.so.1", names, found, sizeof names / sizeof *names))
         return false;
-#define FIND(name) &&(*(void **)(void *)&to->name = dlsym(lib, #name)) != NULL
-    return true FUNCTIONS(FIND);
+    memcpy(to, found, sizeof *to);
+    return true;
 }
 
 /* Two threads may open it at once, and find the same. */
@@ -223,7 +206,7 @@ static void ask(const struct question *q)
     if (!enter(&cancellation))
         return;
     load();
-    unsigned long long state = images_now().state;
+    unsigned long long state = images_state();
     lock_acquire(&lock);
     if (have_session(state)) {
         Dwfl_Module *m = dw.dwfl_addrmodule(session, q->in_image);

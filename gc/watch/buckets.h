@@ -39,6 +39,12 @@ struct sample {
     enum sample_state state; /* with check=1: no longer LIVE while it is in custody, see guard.h */
 };
 
+/* The sample of slot i, or NULL; as specials_find. */
+static inline struct sample *sample_of(const struct mspan *s, size_t i)
+{
+    return (struct sample *)(void *)specials_find(s, i, SPECIAL_SAMPLE);
+}
+
 /* A sample in the bucket of this stack, size and rate; NULL when memory cannot be had. In a region. */
 struct sample *buckets_alloc(const uintptr_t *stack, size_t depth, uint64_t object_bytes, uint64_t rate);
 

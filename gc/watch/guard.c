@@ -31,11 +31,6 @@ static struct {
 } fault;
 static _Atomic int faults; /* enum faults */
 
-static struct sample *sample_of(const struct mspan *s, size_t i)
-{
-    return (struct sample *)(void *)specials_find(s, i, SPECIAL_SAMPLE);
-}
-
 static void note_fault(const char *what, uintptr_t base, size_t at, const struct sample *sample)
 {
     int none = NONE;
@@ -153,13 +148,13 @@ bool guard_free(struct mspan *s, size_t i)
     if (!sample)
         return false;
     check_zone(s, base, sample);
-    if (s->pinned)
+    if (s->pinned) {
         os_memtool_allow(base, s->elemsize, false);
-    else
-        take_into_custody(s, base, sample, SPECIAL_FREED);
-    if (!s->pinned)
-        specials_end_lifetimes(s, i, SPECIAL_FREED);
-    return !s->pinned;
+        return false;
+    }
+    take_into_custody(s, base, sample, SPECIAL_FREED);
+    specials_end_lifetimes(s, i, SPECIAL_FREED);
+    return true;
 }
 
 static void add_allocation(struct out *o, const struct bucket *b)

@@ -2,8 +2,7 @@
  * Owns:   nothing.
  * Locks:  none.
  * Keeps:  .line   no line is longer than the 64 KB that Go's reader takes
- *         .fails  after a write that fails nothing more is written, and its errno is told
- * Below:  report, os_file.   Above: api.
+ * Below:  out, os_file.   Above: api.
  *
  * The form is that of Go's runtime/pprof with debug=1, in the words that both of its readers understand (go tool pprof:
  * legacy_profile.go; gperftools' pprof: a Perl script): a head, a line for each stack, comments, and the memory map last.
@@ -16,46 +15,15 @@
  * Go takes one off each, and is then still inside the call, for none is shorter than two bytes. */
 #include "watch/legacyprofile.h"
 
-#include "base/report.h"
 #include "os/os_file.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+#include "watch/out.h"
 
 enum { DEEPEST = 3000 }; /* .line: an address takes 19 bytes at most */
 
-struct out {
-    int fd;
-    int error;
-    size_t n;
-    char text[4096];
-};
-
-static void flush(struct out *o)
-{
-    if (o->error == 0 && !report_write(o->fd, o->text, o->n))
-        o->error = errno;
-    o->n = 0;
-}
-
-/* Far less than 4096 bytes at once. */
-PRINTF(2, 3) static void print(struct out *o, const char *format, ...)
-{
-    va_list ap;
-    if (sizeof o->text - o->n < 256)
-        flush(o);
-    va_start(ap, format);
-    int n = vsnprintf(o->text + o->n, sizeof o->text - o->n, format, ap);
-    va_end(ap);
-    if (n > 0)
-        o->n += least_of((size_t)n, sizeof o->text - 1 - o->n);
-}
-
 static void counts(struct out *o, const struct legacy_record *r)
 {
-    print(o, "%llu: %llu [%llu: %llu] @", (unsigned long long)r->inuse, (unsigned long long)r->inuse_bytes,
-          (unsigned long long)r->allocs, (unsigned long long)r->alloc_bytes);
+    out_printf(o, "%llu: %llu [%llu: %llu] @", (unsigned long long)r->inuse, (unsigned long long)r->inuse_bytes,
+               (unsigned long long)r->allocs, (unsigned long long)r->alloc_bytes);
 }
 
 static void head(struct out *o, uint64_t rate, const struct legacy_record *r, size_t n)
@@ -67,15 +35,15 @@ static void head(struct out *o, uint64_t rate, const struct legacy_record *r, si
         total.inuse += r[i].inuse;
         total.inuse_bytes += r[i].inuse_bytes;
     }
-    print(o, "heap profile: ");
+    out_printf(o, "heap profile: ");
     counts(o, &total);
     if (rate > 1)
-        print(o, " heap_v2/%llu\n", (unsigned long long)rate);
+        out_printf(o, " heap_v2/%llu\n", (unsigned long long)rate);
     else
-        print(o, " heapprofile\n");
+        out_printf(o, " heapprofile\n");
 }
 
-static void address(struct out *o, uintptr_t a) { print(o, " 0x%llx", (unsigned long long)a); }
+static void address(struct out *o, uintptr_t a) { out_printf(o, " 0x%llx", (unsigned long long)a); }
 
 /* The Perl script passes over a record without any address. */
 static void record(struct out *o, const struct legacy_record *r)
@@ -84,43 +52,43 @@ static void record(struct out *o, const struct legacy_record *r)
     address(o, r->depth && r->stack[0] > 1 ? r->stack[0] - 1 : 1);
     for (size_t i = 1; i < least_of(r->depth, DEEPEST); i++)
         address(o, r->stack[i]);
-    print(o, "\n");
+    out_printf(o, "\n");
 }
 
 static void number(struct out *o, const char *name, uint64_t v)
 {
-    print(o, "# %s = %llu\n", name, (unsigned long long)v);
+    out_printf(o, "# %s = %llu\n", name, (unsigned long long)v);
 }
 
 static void pair(struct out *o, const char *name, uint64_t inuse, uint64_t sys)
 {
-    print(o, "# %s = %llu / %llu\n", name, (unsigned long long)inuse, (unsigned long long)sys);
+    out_printf(o, "# %s = %llu / %llu\n", name, (unsigned long long)inuse, (unsigned long long)sys);
 }
 
 static void list(struct out *o, const char *name, const uint64_t *v, size_t n)
 {
-    print(o, "# %s = [", name);
+    out_printf(o, "# %s = [", name);
     for (size_t i = 0; i < n; i++)
-        print(o, "%s%llu", i ? " " : "", (unsigned long long)v[i]);
-    print(o, "]\n");
+        out_printf(o, "%s%llu", i ? " " : "", (unsigned long long)v[i]);
+    out_printf(o, "]\n");
 }
 
 /* Not with %f: a program's locale may have a decimal comma. */
 static void fraction(struct out *o, const char *name, double f)
 {
     unsigned millionths = f >= 1 ? 1000000 : f > 0 ? (unsigned)(f * 1e6) : 0;
-    print(o, "# %s = %u.%06u\n", name, millionths / 1000000, millionths % 1000000);
+    out_printf(o, "# %s = %u.%06u\n", name, millionths / 1000000, millionths % 1000000);
 }
 
 static void by_size(struct out *o, const struct gc_memstats *st)
 {
-    print(o, "# BySize = [");
+    out_printf(o, "# BySize = [");
     for (size_t i = 0; i < sizeof st->by_size / sizeof *st->by_size; i++) {
         const struct gc_by_size *b = &st->by_size[i];
-        print(o, "%s{%llu %llu %llu}", i ? " " : "", (unsigned long long)b->size, (unsigned long long)b->mallocs,
-              (unsigned long long)b->frees);
+        out_printf(o, "%s{%llu %llu %llu}", i ? " " : "", (unsigned long long)b->size, (unsigned long long)b->mallocs,
+                   (unsigned long long)b->frees);
     }
-    print(o, "]\n");
+    out_printf(o, "]\n");
 }
 
 static void sizes(struct out *o, const struct gc_memstats *st)
@@ -147,7 +115,7 @@ static void sizes(struct out *o, const struct gc_memstats *st)
 
 static void memstats(struct out *o, const struct gc_memstats *st)
 {
-    print(o, "\n# runtime.MemStats\n");
+    out_printf(o, "\n# runtime.MemStats\n");
     sizes(o, st);
     number(o, "NextGC", st->next_gc);
     number(o, "LastGC", st->last_gc);
@@ -163,25 +131,23 @@ static void memstats(struct out *o, const struct gc_memstats *st)
 /* Without /proc the profile is still one; only the names of places in it are lost. */
 static void memory_map(struct out *o)
 {
-    print(o, "\nMAPPED_LIBRARIES:\n");
-    flush(o);
+    out_printf(o, "\nMAPPED_LIBRARIES:\n");
+    out_flush(o);
     int maps = os_file_open("/proc/self/maps");
     if (maps < 0)
         return;
-    for (long n; o->error == 0 && (n = os_file_read(maps, o->text, sizeof o->text)) > 0; flush(o))
+    for (long n; o->error == 0 && (n = os_file_read(maps, o->text, sizeof o->text)) > 0; out_flush(o))
         o->n = (size_t)n;
     os_file_close(maps);
 }
 
 int legacyprofile_write(int fd, uint64_t rate, const struct legacy_record *r, size_t n, const struct gc_memstats *st)
 {
-    struct out o = {.fd = fd};
-    head(&o, rate, r, n);
-    for (size_t i = 0; i < n && o.error == 0; i++)
-        record(&o, &r[i]);
-    memstats(&o, st);
-    memory_map(&o);
-    if (o.error)
-        errno = o.error;
-    return o.error ? -1 : 0;
+    struct out out, *o = out_begin(&out, fd);
+    head(o, rate, r, n);
+    for (size_t i = 0; i < n && o->error == 0; i++)
+        record(o, &r[i]);
+    memstats(o, st);
+    memory_map(o);
+    return out_end(o) ? 0 : -1;
 }

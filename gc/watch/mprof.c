@@ -87,8 +87,3 @@ void mprof_alloc(struct thread *t, const void *p, size_t size, uintptr_t caller)
     note(s, mspan_index(s, (uintptr_t)p), size, stack + own, depth < BUCKET_DEPTH ? depth : BUCKET_DEPTH);
     region_leave(&t->mcache);
 }
-
-const struct sample *mprof_sample(const struct mspan *s, size_t i)
-{
-    return (const struct sample *)(const void *)specials_find(s, i, SPECIAL_SAMPLE);
-}

@@ -13,7 +13,4 @@ void mprof_alloc(struct thread *t, const void *p, size_t size, uintptr_t caller)
 /* Find out where the library's own code is. Once, before the first. */
 void mprof_init(void);
 
-/* The sample of an object that the caller holds, or NULL. */
-const struct sample *mprof_sample(const struct mspan *s, size_t i);
-
 #endif

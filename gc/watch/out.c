@@ -1,5 +1,8 @@
 /* out.c - formatting and writing, with no stdio stream.
- * Owns: nothing. Locks: none. Below: report. Above: explain, leaks. */
+ * Owns:   nothing.
+ * Locks:  none.
+ * Keeps:  .first  the first error is the one that is told, and nothing is written after it
+ * Below:  report.   Above: explain, leaks, guard, legacyprofile. */
 #include "watch/out.h"
 
 #include "base/report.h"
@@ -8,7 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void flush(struct out *o)
+void out_flush(struct out *o)
 {
     if (!o->error && !report_write(o->fd, o->text, o->n))
         o->error = errno;
@@ -31,7 +34,7 @@ void out_printf(struct out *o, const char *format, ...)
     va_start(ap, format);
     va_copy(again, ap);
     if (!add(o, format, ap)) {
-        flush(o);
+        out_flush(o);
         if (!add(o, format, again))
             o->n = sizeof o->text - 1;
     }
@@ -41,7 +44,7 @@ void out_printf(struct out *o, const char *format, ...)
 
 bool out_end(struct out *o)
 {
-    flush(o);
+    out_flush(o);
     if (o->error)
         errno = o->error;
     return !o->error;

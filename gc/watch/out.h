@@ -11,7 +11,7 @@ struct out {
     int fd;
     int error; /* errno of the first write that failed; nothing is written after it */
     size_t n;
-    char text[2048];
+    char text[4096];
 };
 
 static inline struct out *out_begin(struct out *o, int fd)
@@ -24,6 +24,9 @@ static inline struct out *out_begin(struct out *o, int fd)
 
 /* What is longer than the buffer is cut. */
 void out_printf(struct out *o, const char *format, ...) PRINTF(2, 3);
+
+/* Write what is collected: `text` and `n`. */
+void out_flush(struct out *o);
 
 /* False with errno when something could not be written. */
 bool out_end(struct out *o);

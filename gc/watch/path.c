@@ -4,11 +4,10 @@
  * Keeps:  .likely  words below SP are looked at when nothing else leads to the object
  *         .last  the asking thread's own stack and registers are looked at when nothing else leads to the object, and a
  *                word there that refers to the object itself only when nothing there does either: who asks has a pointer
- * Below:  visits, rootjobs, mprof.   Above: explain.   See doc/design/watching.md */
+ * Below:  visits, rootjobs, buckets.   Above: explain.   See doc/design/watching.md */
 #include "watch/path.h"
 
 #include "mark/visits.h"
-#include "watch/mprof.h"
 #include "world/boundary.h"
 #include "world/thread.h"
 
@@ -28,14 +27,6 @@ struct search {
     struct look look;
 };
 
-static const struct thread *thread_of(int tid)
-{
-    const struct thread *t = thread_list;
-    while (t && (tid == 0 || t->tid != tid))
-        t = t->next;
-    return t;
-}
-
 static bool is_own(const struct path *p, const struct root_job *job)
 {
     return (job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS) && job->tid == p->asking_tid;
@@ -44,7 +35,7 @@ static bool is_own(const struct path *p, const struct root_job *job)
 static bool is_below(const struct visit *how)
 {
     const struct root_job *job = rootjobs_at(how->root);
-    const struct thread *t = job->kind == ROOT_STACK ? thread_of(job->tid) : NULL;
+    const struct thread *t = job->kind == ROOT_STACK ? thread_find(job->tid) : NULL;
     return t && t->context && how->at < os_context_sp(t->context) && how->at + OS_RED_ZONE >= os_context_sp(t->context);
 }
 
@@ -78,7 +69,7 @@ static void look_from(struct search *s, struct look look)
 static struct path_object describe(uintptr_t base)
 {
     struct mspan *s = arena_span(base);
-    const struct sample *sample = mprof_sample(s, mspan_index(s, base));
+    const struct sample *sample = sample_of(s, mspan_index(s, base));
     return (struct path_object){.base = base,
                                 .bytes = s->elemsize,
                                 .bucket = sample ? sample->bucket : NULL,
@@ -157,7 +148,7 @@ static NO_SANITIZE void copy_stack(struct path *p, uintptr_t sp)
 /* One that a tracer holds has its registers in another form; then the frame is not told. */
 static void note_thread(struct path *p)
 {
-    const struct thread *t = thread_of(p->tid);
+    const struct thread *t = thread_find(p->tid);
     const void *context = t ? t->context ? t->context : t->boundary : NULL;
     if (!context || t->held)
         return;
@@ -183,7 +174,7 @@ static void note_module(size_t module, size_t size, void *arg)
 
 static void note_variable(struct path *p)
 {
-    const struct thread *t = thread_of(p->tid);
+    const struct thread *t = thread_find(p->tid);
     if (t && t->self)
         os_each_tls_module(note_module, &(struct tls_search){p, t->self});
 }

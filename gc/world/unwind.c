@@ -11,7 +11,7 @@
  * destructor of the thread that ThreadSanitizer does not survive. libgcc's takes no lock with glibc since 2.35
  * (_dl_find_object), has no descriptor and blocks nothing.
  *
- * It takes 0.2 us a frame, and a program that allocates much does so from few places: so a walk is remembered with where
+ * It takes 0.25 us a frame, and a program that allocates much does so from few places: so a walk is remembered with where
  * each return address was, and compared, a load a frame. (Where a function's frame has no fixed size, an old return
  * address could be left where none is looked for any more: then one sample counts for a stack of a moment before.) */
 #include "world/unwind.h"
