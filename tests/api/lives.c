@@ -195,7 +195,8 @@ static _Atomic uint64_t unblocked; /* bits of signals that a stopped thread had 
 static _Atomic int stops;
 static char status_path[2][64];
 
-/* The mask that a thread has, from /proc: no lock, no allocation, since the world is stopped. */
+/* The mask that a thread has, from /proc: no lock, no allocation, since the world is stopped. One that a tracer holds runs
+ * nothing, whatever its mask: it was late to leave the last stop, and had this one's signal blocked still. */
 static uint64_t mask_of(const char *path)
 {
     char text[4096];
@@ -204,6 +205,8 @@ static uint64_t mask_of(const char *path)
     if (fd >= 0)
         close(fd);
     text[n > 0 ? n : 0] = 0;
+    if (strstr(text, "State:\tt"))
+        return UINT64_MAX;
     const char *at = strstr(text, "SigBlk:");
     return at ? strtoull(at + strlen("SigBlk:"), NULL, 16) : 0;
 }
