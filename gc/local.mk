@@ -47,6 +47,8 @@ GC_SOURCES = \
 	%D%/heap/arena.h \
 	%D%/heap/endcalls.c \
 	%D%/heap/endcalls.h \
+	%D%/heap/ephemeron.c \
+	%D%/heap/ephemeron.h \
 	%D%/heap/fixalloc.c \
 	%D%/heap/fixalloc.h \
 	%D%/heap/gcbits.c \
@@ -122,6 +124,8 @@ GC_SOURCES = \
 	%D%/world/worker.h \
 	%D%/mark/checkmark.c \
 	%D%/mark/checkmark.h \
+	%D%/mark/ephemerons.c \
+	%D%/mark/ephemerons.h \
 	%D%/mark/find_object.h \
 	%D%/mark/markers.c \
 	%D%/mark/markers.h \
@@ -211,6 +215,7 @@ GC_SOURCES = \
 	%D%/api/stats.c \
 	%D%/api/string.c \
 	%D%/api/uncollectable.c \
+	%D%/api/ephemeron.c \
 	%D%/api/weak.c \
 	%D%/api/waits.h \
 	%D%/api/wrap_exec.c \

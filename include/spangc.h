@@ -269,6 +269,25 @@ GC_SPAN_API void *gc_weak_get(struct gc_weak *weak);
  * pointers are collected.) */
 GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
 
+/* A value that is held as long as the ephemeron and the key are: an entry of a table with weak keys. Neither holds the key;
+ * that `value` leads to the key does not either, and chains, in which one value leads to the key of the next, are resolved.
+ * `key` is an address in a live object, its start or not; `value` is any pointer, and where it points to an object, or into
+ * one, that object is held. The ephemeron is itself a collected object of 32 bytes: what is not reachable goes, and holds
+ * nothing. gc_free of it is allowed; it must not be written, or given to gc_realloc. Returns it, or NULL with errno = EINVAL
+ * (key is in no live object: NULL, foreign memory, the size-0 address; or is a part of a shared 16-byte block) or ENOMEM;
+ * the out-of-memory handler is not asked. Cost: a lock, some 60 ns; 32 bytes, and 8 for each slot of the span that the key
+ * is in; for each that stays, some 20 ns of each collection. (Neither Go nor bdwgc has it; Java: WeakHashMap's entries,
+ * if their values were weak too; Lua, Racket: ephemeron tables.) */
+struct gc_ephemeron;
+GC_SPAN_API struct gc_ephemeron *gc_ephemeron_new(void *key, void *value);
+
+/* Returns the value, which the caller now holds like any pointer, if `key` is the address that the ephemeron was made with
+ * and its object is still that one; else NULL. From the collection that found the key held by nothing but finalizers and
+ * such values it is NULL for ever, and the value let go, also when a finalizer brings the key back: before any finalizer or
+ * cleanup is called. After gc_free of the key too. NULL for NULL. Safe beside a collection. In a thread that cannot be made
+ * known it is NULL with errno = ENOMEM. Cost: a few loads and stores, no lock and no atomic instruction. */
+GC_SPAN_API void *gc_ephemeron_value(struct gc_ephemeron *ephemeron, void *key);
+
 /* Any number of calls to be made when `obj` is no more: fn(arg), once, after a collection found it dead or gc_free was
  * called on it. `obj` points into a live object; its memory is free by then, or about to be, so no order is needed among
  * cleanups and none is promised, and objects that refer to each other are no problem. `arg` is held until fn has returned,

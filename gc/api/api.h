@@ -26,6 +26,7 @@ enum alloc_flags {
     ALLOC_ZERO = 2,       /* zeroed also when it is noscan */
     ALLOC_PINNED = 4,     /* uncollectable */
     ALLOC_QUIET = 8,      /* the out-of-memory handler is not asked */
+    ALLOC_EPHEMERON = 16, /* of the class of ephemerons, zeroed before the world can be stopped */
     ALLOC_ALIGN_SHIFT = 8 /* from here up: log2 of an alignment in pages, for large objects */
 };
 

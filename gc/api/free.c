@@ -6,8 +6,8 @@
 #include "api/api.h"
 #include "cycle/finalizers.h"
 #include "cycle/sysmon.h"
+#include "heap/ephemeron.h"
 #include "heap/pageheap.h"
-#include "heap/specials.h"
 #include "watch/guard.h"
 
 /* When so many slots of a full span are noted free, it is worth looking for it among those with room. */
@@ -30,6 +30,8 @@ bool api_free_object(struct thread *t, const struct object *o)
     struct mspan *s = o->span;
     if (unlikely(guard_on) && guard_free(s, o->index))
         return true;
+    if (ephemeron_is(s))
+        ephemeron_drop((struct gc_ephemeron *)o->base);
     if (mspan_is_special(s))
         specials_end(s, o->index, SPECIAL_FREED);
     if (mspan_is_large(s))

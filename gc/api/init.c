@@ -15,6 +15,7 @@
 #include "cycle/lifetimes.h"
 #include "cycle/sweeper.h"
 #include "cycle/sysmon.h"
+#include "heap/ephemeron.h"
 #include "heap/pageheap.h"
 #include "heap/scavenge.h"
 #include "heap/weak.h"
@@ -139,6 +140,7 @@ static void set_hooks(const struct options *o)
     trace_footprint_on = o->footprint;
     specials_hooks[SPECIAL_SAMPLE] = sample_end;
     specials_hooks[SPECIAL_WEAK] = weak_end;
+    specials_hooks[SPECIAL_EPHEMERON] = ephemeron_end;
     specials_hooks[SPECIAL_CLEANUP] = finalizers_end_cleanup;
     specials_hooks[SPECIAL_FINALIZER] = finalizers_end_finalizer;
     finalizers_report_slow(o->finalizers);

@@ -5,6 +5,8 @@
  *
  * The old object is held by this frame while the new one is allocated: it lies above the boundary and is scanned. */
 #include "api/api.h"
+#include "base/report.h"
+#include "heap/ephemeron.h"
 #include "watch/guard.h"
 
 #include <errno.h>
@@ -23,6 +25,8 @@ static void look_up(struct thread *t, const void *p, struct old *old)
     if (!api_find(t, p, &old->o))
         api_bad_pointer("gc_realloc", p);
     const struct mspan *s = old->o.span;
+    if (ephemeron_is(s))
+        report_fatal("gc_realloc(%#lx): an ephemeron, which has one size; aborting", (unsigned long)(uintptr_t)p);
     old->part = s->spanclass_ == SPANCLASS_TINY;
     if (!old->part && old->o.base != (uintptr_t)p)
         api_bad_pointer("gc_realloc", p);

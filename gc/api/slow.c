@@ -8,6 +8,7 @@
 #include "cycle/cycle.h"
 #include "cycle/finalizers.h"
 #include "cycle/sysmon.h"
+#include "heap/ephemeron.h"
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
@@ -22,10 +23,21 @@
 static spanclass class_for(size_t size, unsigned flags)
 {
     bool noscan = flags & ALLOC_NOSCAN;
+    if (flags & ALLOC_EPHEMERON)
+        return SPANCLASS_EPHEMERON;
     if (noscan && size < TINY_SIZE && !(flags & ALLOC_PINNED)) /* never with check=1 */
         return SPANCLASS_TINY;
     size_t least = noscan && size < TINY_SIZE ? TINY_SIZE : size;
     return spanclass_make(sizeclass_of(least), noscan);
+}
+
+/* What is found in an ephemeron by a collection is its key and value. With check=1 none is sampled: its bytes are read
+ * until it is swept, and not poison. */
+static void prepare_ephemeron(struct mcache *c, void *p)
+{
+    memset(p, 0, sizeof(struct gc_ephemeron));
+    if (guard_on)
+        mcache_set_fresh(c, 0);
 }
 
 static void *small(struct mcache *c, size_t size, unsigned flags)
@@ -42,6 +54,8 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
         p = mcache_start_tiny(c, p, size);
     if (chosen)
         mcache_set_fresh(c, (uintptr_t)p);
+    if (p && spc == SPANCLASS_EPHEMERON)
+        prepare_ephemeron(c, p);
     if (region_leave_quick(c))
         p = region_park(p);
     if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
@@ -108,6 +122,8 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
 /* As a report names it; other functions allocate through these. */
 static const char *name_of(unsigned flags)
 {
+    if (flags & ALLOC_EPHEMERON)
+        return "gc_ephemeron_new";
     return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
 }
 

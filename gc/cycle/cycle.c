@@ -21,6 +21,7 @@
 #include "heap/pinned.h"
 #include "heap/sysmem.h"
 #include "mark/checkmark.h"
+#include "mark/ephemerons.h"
 #include "mark/markers.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
@@ -118,6 +119,7 @@ void cycle_init(const struct options *o, uint32_t ncpus)
 static void mark_roots_and_heap(struct cycle_report *r)
 {
     struct mark_counts n = markers_mark(last.live);
+    ephemerons_mark(&n, last.live);
     if (r->number)
         lifetimes_mark_done(&n);
     r->roots_scanned = n.root_bytes;

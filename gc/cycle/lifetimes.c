@@ -16,8 +16,10 @@
 #include "cycle/cycle.h"
 #include "cycle/finalizers.h"
 #include "heap/endcalls.h"
+#include "heap/ephemeron.h"
 #include "heap/pageheap.h"
 #include "heap/weak.h"
+#include "mark/ephemerons.h"
 
 enum { NOTES = 32 };
 
@@ -58,6 +60,7 @@ static struct endcall *dead_finalizer(const struct mspan *s, size_t i)
 static void clear_slot(struct mspan *s, size_t i, void *any_finalizer)
 {
     weak_clear(s, i);
+    ephemeron_clear(s, i);
     *(bool *)any_finalizer |= dead_finalizer(s, i) != NULL;
 }
 
@@ -75,9 +78,12 @@ static void note_cycle(struct endcall *e, const struct mspan *s, size_t i)
 static void mark_contents(struct mspan *s, size_t i, void *m)
 {
     struct endcall *e = dead_finalizer(s, i);
-    if (!e || s->scan == SCAN_NONE)
+    if (!e || (s->scan == SCAN_NONE && !ephemeron_is(s)))
         return;
-    mark_roots(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
+    if (ephemeron_is(s))
+        ephemerons_mark_value(m, mspan_slot(s, i));
+    else
+        mark_roots(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
     markers_drain(m);
     if (bits_test(s->gcmark_bits, i))
         note_cycle(e, s, i);
@@ -107,20 +113,14 @@ static void mark_for_finalizers(struct marker *m, void *unused)
     each_slot(true, make_ready, m);
 }
 
-static void add_counts(struct mark_counts *to, struct mark_counts n)
-{
-    to->marked_bytes += n.marked_bytes;
-    to->scanned_bytes += n.scanned_bytes;
-    to->unread_bytes += n.unread_bytes;
-}
-
 void lifetimes_mark_done(struct mark_counts *n)
 {
     bool any_finalizer = false;
     if (specials_lifetimes() > 0)
         each_slot(true, clear_slot, &any_finalizer);
     if (any_finalizer)
-        add_counts(n, markers_more(mark_for_finalizers, NULL));
+        mark_counts_add(n, markers_more(mark_for_finalizers, NULL));
+    ephemerons_drop_dead();
 }
 
 static void end_slot(struct mspan *s, size_t i, void *unused)

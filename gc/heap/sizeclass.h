@@ -10,10 +10,11 @@ enum {
     HEAP_PAGE = 1 << PAGE_SHIFT,
     SMALL_MAX = 32768, /* larger objects have a span each */
     TINY_SIZE = 16,    /* noscan objects below this share a block of this size */
-    SPANCLASS_COUNT = SIZECLASS_COUNT * 2
+    SPANCLASS_EPHEMERON = SIZECLASS_COUNT * 2,
+    SPANCLASS_COUNT
 };
 
-/* class << 1 | noscan */
+/* class << 1 | noscan; or SPANCLASS_EPHEMERON, whose objects are ephemerons: see ephemeron.h. */
 typedef uint8_t spanclass;
 
 /* Noscan objects under 16 bytes are tiny, so noscan class 1 (8 bytes) is free to name spans of tiny blocks. */
@@ -24,10 +25,14 @@ static inline spanclass spanclass_make(unsigned sizeclass, bool noscan)
     return (spanclass)(sizeclass << 1 | (unsigned)noscan);
 }
 
-static inline bool spanclass_noscan(spanclass spc) { return spc & 1; }
+static inline bool spanclass_noscan(spanclass spc) { return (spc & 1) || spc == SPANCLASS_EPHEMERON; }
 
 /* The size class that the spanclass's objects count under. */
-static inline unsigned spanclass_sizeclass(spanclass spc) { return spc == SPANCLASS_TINY ? 2u : spc >> 1; }
+static inline unsigned spanclass_sizeclass(spanclass spc)
+{
+    enum { OF_TINY = 2, OF_EPHEMERON = 3 };
+    return spc == SPANCLASS_TINY ? OF_TINY : spc == SPANCLASS_EPHEMERON ? OF_EPHEMERON : spc >> 1;
+}
 
 static inline size_t spanclass_size(spanclass spc) { return sizeclass_sizes[spanclass_sizeclass(spc)]; }
 

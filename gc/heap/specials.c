@@ -124,6 +124,21 @@ void specials_remove(struct mspan *s, size_t i, struct special *sp)
     count_out(s, index, sp);
 }
 
+void specials_filter(struct mspan *s, size_t i, bool (*test)(const struct special *sp),
+                     void (*ended)(struct special *sp))
+{
+    struct special_index *index = index_of(s);
+    for (struct special **at = &index->at[i], *sp = *at; sp; sp = *at) {
+        if (!test(sp)) {
+            at = &sp->next;
+            continue;
+        }
+        __atomic_store_n(at, sp->next, __ATOMIC_RELEASE);
+        count_out(s, index, sp);
+        ended(sp);
+    }
+}
+
 static void each_of_word(struct mspan *s, struct special_index *index, size_t w, uint64_t slots,
                          void (*fn)(struct mspan *s, size_t i, void *arg), void *arg)
 {

@@ -7,7 +7,14 @@
 
 #include "heap/mspan.h"
 
-enum special_kind { SPECIAL_SAMPLE = 1, SPECIAL_WEAK, SPECIAL_CLEANUP, SPECIAL_FINALIZER, SPECIAL_KINDS };
+enum special_kind {
+    SPECIAL_SAMPLE = 1,
+    SPECIAL_WEAK,
+    SPECIAL_CLEANUP,
+    SPECIAL_FINALIZER,
+    SPECIAL_EPHEMERON,
+    SPECIAL_KINDS
+};
 
 /* The first member of each kind's record. */
 struct special {
@@ -38,6 +45,11 @@ void specials_unlock(void);
 bool specials_add_locked(struct mspan *s, size_t i, struct special *sp);
 struct special *specials_list(const struct mspan *s, size_t i);
 void specials_remove(struct mspan *s, size_t i, struct special *sp);
+
+/* With the lock: take all out of the slot's list that `test` says yes to, going through it once, and call `ended` for
+ * each when it is out; no hook. */
+void specials_filter(struct mspan *s, size_t i, bool (*test)(const struct special *sp),
+                     void (*ended)(struct special *sp));
 
 /* How many there are that are no samples. */
 size_t specials_lifetimes(void);

@@ -40,9 +40,13 @@ static bool expect_marked(struct visits *v, struct ref r, const struct visit *ho
     return true;
 }
 
+/* What is marked is closed under this rule too, if the values of ephemerons are with marked keys; and what is closed, and
+ * has the roots in it, has all in it that lives. */
+static bool is_marked(struct ref key) { return bits_test(key.span->gcmark_bits, key.index); }
+
 size_t checkmark_run(bool *skipped)
 {
-    struct visits v = {.take = expect_marked};
+    struct visits v = {.take = expect_marked, .live = is_marked};
     *skipped = !visits_begin(&v);
     if (*skipped)
         return 0;

@@ -8,7 +8,9 @@
 #include "mark/markers.h"
 
 #include "base/check.h"
+#include "heap/ephemeron.h"
 #include "heap/persistentalloc.h"
+#include "mark/ephemerons.h"
 #include "mark/rootjobs.h"
 #include "os/os.h"
 #include "os/os_memtool.h"
@@ -26,6 +28,11 @@ static uint32_t wanted = 1; /* markers; written once */
 static uint64_t least = LEAST;
 static _Atomic bool started;
 static _Atomic size_t next_job;
+
+/* What is shared out. The collecting thread's, while no session is on: helpers read it from when they joined one. */
+static size_t n_jobs;
+static uint64_t (*mark_job)(struct marker *m, size_t i);
+
 static _Atomic uint32_t calls; /* futex: rises with each mark that wants helpers */
 static _Atomic uint32_t helped;
 
@@ -50,8 +57,8 @@ static void take_part(struct marker *m, uint32_t session, struct marker_time *he
     size_t i;
     uint64_t cpu = helper ? os_thread_cpu_ns() : 0;
     struct workbuf *b = NULL;
-    while ((i = atomic_fetch_add_explicit(&next_job, 1, memory_order_relaxed)) < rootjobs_count()) {
-        m->counts.root_bytes += rootjobs_mark(m, i);
+    while ((i = atomic_fetch_add_explicit(&next_job, 1, memory_order_relaxed)) < n_jobs) {
+        m->counts.root_bytes += mark_job(m, i);
         mark_drain(m);
     }
     do {
@@ -95,8 +102,8 @@ static void *helper_main(void *arg)
 static struct mark_counts mark_alone(struct marker *m)
 {
     marker_init(m, false);
-    for (size_t i = 0; i < rootjobs_count(); i++) {
-        m->counts.root_bytes += rootjobs_mark(m, i);
+    for (size_t i = 0; i < n_jobs; i++) {
+        m->counts.root_bytes += mark_job(m, i);
         mark_drain(m);
     }
     workstack_finish(&m->stack);
@@ -123,9 +130,10 @@ uint32_t markers_times(struct marker_time out[MARKERS_MAX])
     return n;
 }
 
-struct mark_counts markers_mark(uint64_t expected)
+struct mark_counts markers_share(size_t n, uint64_t (*mark)(struct marker *m, size_t i), uint64_t expected)
 {
-    atomic_store_explicit(&n_times, 0, memory_order_relaxed);
+    n_jobs = n;
+    mark_job = mark;
     uint64_t most = atomic_load_explicit(&started, memory_order_acquire) ? wanted - 1 : 0;
     uint64_t helpers = least && expected / least < most ? expected / least : most;
     struct mark_counts all = helpers > 0 ? mark_together(&leader, (uint32_t)helpers) : mark_alone(&leader);
@@ -133,24 +141,35 @@ struct mark_counts markers_mark(uint64_t expected)
         marker_init(&leader, false);
         mark_rescan(&leader);
         workstack_finish(&leader.stack);
-        all.marked_bytes += leader.counts.marked_bytes;
-        all.scanned_bytes += leader.counts.scanned_bytes;
-        all.unread_bytes += leader.counts.unread_bytes;
+        mark_counts_add(&all, leader.counts);
     }
     return all;
 }
 
+struct mark_counts markers_mark(uint64_t expected)
+{
+    atomic_store_explicit(&n_times, 0, memory_order_relaxed);
+    return markers_share(rootjobs_count(), rootjobs_mark, expected);
+}
+
+/* What was dropped may have been a value: the word of an ephemeron is found by looking at all of them again. */
 void markers_drain(struct marker *m)
 {
     mark_drain(m);
-    if (m->counts.overflowed)
+    while (m->counts.overflowed) {
         mark_rescan(m);
-    m->counts.overflowed = false;
+        m->counts.overflowed = false;
+        if (m->watched) {
+            ephemerons_look(m);
+            mark_drain(m);
+        }
+    }
 }
 
 struct mark_counts markers_more(void (*fn)(struct marker *m, void *arg), void *arg)
 {
     marker_init(&leader, false);
+    leader.watched = ephemerons_count() > 0;
     fn(&leader, arg);
     markers_drain(&leader);
     workstack_finish(&leader.stack);

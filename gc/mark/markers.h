@@ -12,8 +12,11 @@ uint32_t markers_wanted(void);
 /* Mark all that the root jobs hold, which are built. The world is stopped; `expected` bytes are likely to be live. */
 struct mark_counts markers_mark(uint64_t expected);
 
+/* The same for n jobs of another kind: what `mark` marks, and what that leads to. It returns bytes that count as roots'. */
+struct mark_counts markers_share(size_t n, uint64_t (*mark)(struct marker *m, size_t i), uint64_t expected);
+
 /* After that: mark what else fn marks, with a marker that is alone; it calls markers_drain to have all marked that is
- * reachable from there. Returns what was marked by it. */
+ * reachable from there, values of ephemerons too. Returns what was marked by it. */
 struct mark_counts markers_more(void (*fn)(struct marker *m, void *arg), void *arg);
 void markers_drain(struct marker *m);
 

@@ -14,6 +14,7 @@
 #include "mark/scan.h"
 
 #include "base/check.h"
+#include "heap/ephemeron.h"
 #include "heap/pageheap.h"
 #include "heap/pagemark.h"
 #include "os/os_filter.h"
@@ -111,6 +112,28 @@ static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n)
     return s;
 }
 
+/* The word of its value is what is grey of an ephemeron: 8 bytes that were counted with the object. */
+static void push_value(struct scan *s, const struct gc_ephemeron *e)
+{
+    push(s, grey_make((uintptr_t)&e->value, 1));
+    s->scanned -= sizeof(uintptr_t);
+}
+
+/* Object i of the page was marked just now. Of an ephemeron and its key, whichever is marked last is found here. */
+static NOINLINE struct scan tell_ephemerons(struct scan s, const struct pagemark *page, size_t i)
+{
+    const struct mspan *span = arena_span(page->base);
+    const struct gc_ephemeron *e = (const struct gc_ephemeron *)mspan_slot(span, i);
+    if (ephemeron_is(span) && ephemeron_key_marked(e))
+        push_value(&s, e);
+    if (!mspan_is_special(span))
+        return s;
+    for (const struct special *sp = specials_list(span, i); sp; sp = sp->next)
+        if (sp->kind == SPECIAL_EPHEMERON && ephemeron_marked((uintptr_t)sp))
+            push_value(&s, (const struct gc_ephemeron *)(const void *)sp);
+    return s;
+}
+
 /* An object that is not scanned, or by pieces. */
 static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, bool shared)
 {
@@ -122,6 +145,8 @@ static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page
     } else {
         *s = push_pieces(*s, page->base, page->elemsize);
     }
+    if (unlikely(s->m->watched))
+        *s = tell_ephemerons(*s, page, i);
 }
 
 /* p is an address in the arena. If it lies in an object that is not marked, mark that. With `room` there is room for it
@@ -142,8 +167,11 @@ static NO_SANITIZE ALWAYS_INLINE void mark_word(struct scan *s, uintptr_t p, boo
     }
     uint64_t *word = &page->bits[i / WORD_BITS];
     if (!room) {
-        if (set_mark(word, i, shared))
-            push(s, grey_make(base, words));
+        if (!set_mark(word, i, shared))
+            return;
+        push(s, grey_make(base, words));
+        if (unlikely(s->m->watched))
+            *s = tell_ephemerons(*s, page, i);
         return;
     }
     uint64_t old = bits_load(word);
@@ -235,11 +263,11 @@ static ALWAYS_INLINE bool has_room(struct scan *s, size_t words)
 }
 
 /* One that is smaller than a jmp_buf has no mangled words. */
-static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared)
+static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared, bool watched)
 {
     uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
     s->scanned += hi - lo;
-    if (grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
+    if (!watched && grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
         scan_words(s, lo, hi, shared, true);
     else if (grey_words(g) < LONG_WORDS)
         scan_words(s, lo, hi, shared, false);
@@ -293,7 +321,7 @@ static ALWAYS_INLINE void prefetch_grey(struct grey g)
 }
 
 /* The ring of objects is a local: nothing is in it between two calls. */
-static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
+static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared, bool watched)
 {
     struct scan s = scan_begin(m);
     struct grey objects[OBJECT_RING], g;
@@ -306,7 +334,7 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
             objects[in++ % OBJECT_RING] = g;
         }
         if (in != out)
-            scan_grey(&s, objects[out++ % OBJECT_RING], shared);
+            scan_grey(&s, objects[out++ % OBJECT_RING], shared, watched);
         else if (s.nwords > 0)
             mark_oldest_word(&s, shared);
         else
@@ -315,8 +343,19 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared)
     scan_end(&s);
 }
 
-static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false); }
-static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true); }
+static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false, false); }
+static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true, false); }
+static NO_SANITIZE void drain_watched(struct marker *m) { drain(m, false, true); }
+
+static void drain_any(struct marker *m)
+{
+    if (m->shared)
+        drain_shared(m);
+    else if (m->watched)
+        drain_watched(m);
+    else
+        drain_alone(m);
+}
 
 /* The stack could not grow: some marked object was dropped unscanned. Scan every marked one of the span again. */
 static NO_SANITIZE void rescan_span(struct mspan *span, void *arg)
@@ -330,7 +369,7 @@ static NO_SANITIZE void rescan_span(struct mspan *span, void *arg)
         if (bits_test(span->alloc_bits, i) && !mspan_slot_freed(span, i))
             scan_words(&s, mspan_slot(span, i), mspan_slot(span, i) + span->elemsize, false, false);
     scan_end(&s);
-    drain_alone(m);
+    drain_any(m);
 }
 
 void mark_rescan(struct marker *m)
@@ -344,10 +383,7 @@ void mark_rescan(struct marker *m)
 
 void mark_drain(struct marker *m)
 {
-    if (m->shared)
-        drain_shared(m);
-    else
-        drain_alone(m);
+    drain_any(m);
     CHECK(!m->stack.top, "scan.tricolour");
     m->counts.overflowed |= m->stack.overflowed;
     m->stack.overflowed = false;

@@ -17,7 +17,8 @@ struct marker {
     uintptr_t words[WORD_RING]; /* in flight: nwords of them, the newest before at_word */
     unsigned at_word, nwords;
     struct mark_counts counts;
-    bool shared; /* other markers are at work: mark bits are set atomically, and what is grey is given away */
+    bool watched; /* no other marker is at work, and ephemerons are looked for that wait for what is marked */
+    bool shared;  /* other markers are at work: mark bits are set atomically, and what is grey is given away */
 };
 
 void marker_init(struct marker *m, bool shared);

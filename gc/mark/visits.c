@@ -7,6 +7,7 @@
  * Below:  rootjobs, pageheap.   Above: checkmark, watch. */
 #include "mark/visits.h"
 
+#include "heap/ephemeron.h"
 #include "heap/sysmem.h"
 #include "mark/rootjobs.h"
 #include "os/os_mangle.h"
@@ -24,6 +25,8 @@ void visits_end(struct visits *v)
     sysmem_free(v->seen, v->seen_bytes, SYS_GC);
     if (v->queue)
         sysmem_free(v->queue, v->queue_bytes, SYS_GC);
+    if (v->waiting)
+        sysmem_free(v->waiting, v->waiting_bytes, SYS_GC);
 }
 
 bool visits_resolve(uintptr_t value, struct ref *r)
@@ -103,12 +106,72 @@ void visits_root(struct visits *v, uint32_t i)
     visit_words(v, words.lo, words.hi, how, job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
 }
 
-void visits_drain(struct visits *v)
+static bool was_visited(const struct visits *v, struct ref r)
+{
+    return bits_test(v->seen, (ref_base(r) - arena.base) / 8);
+}
+
+/* Visit the value of an ephemeron, the visit of which this is. False: its key is not known to live. */
+static bool visit_value(struct visits *v, uint32_t i)
+{
+    const struct gc_ephemeron *e = (const struct gc_ephemeron *)v->queue[i].base;
+    uintptr_t value = (uintptr_t)&e->value;
+    struct ref key;
+    if (!visits_resolve(ephemeron_key(e), &key) || !(v->live ? v->live(key) : was_visited(v, key)))
+        return false;
+    visit_words(v, value, value + sizeof(uintptr_t), (struct visit){.parent = i}, false);
+    return true;
+}
+
+static void visit_ephemeron(struct visits *v, uint32_t i)
+{
+    if (visit_value(v, i) || v->live)
+        return;
+    uint32_t *waiting = sysmem_grow(v->waiting, &v->waiting_bytes, (v->n_waiting + 1) * sizeof i, SYS_GC);
+    v->failed |= !waiting;
+    v->end |= !waiting;
+    if (!waiting)
+        return;
+    v->waiting = waiting;
+    v->waiting[v->n_waiting++] = i;
+}
+
+static void visit_contents(struct visits *v)
 {
     for (; v->next < v->n && !v->end; v->next++) {
         uintptr_t base = v->queue[v->next].base;
         const struct mspan *s = arena.spans[(base - arena.base) / HEAP_PAGE];
-        if (s->scan != SCAN_NONE)
+        if (ephemeron_is(s))
+            visit_ephemeron(v, (uint32_t)v->next);
+        else if (s->scan != SCAN_NONE)
             visit_words(v, base, base + s->elemsize, (struct visit){.parent = (uint32_t)v->next}, false);
     }
+}
+
+/* In turns from either end, as a chain may have been made either way round. Returns whether a value was visited. */
+static bool visit_waiting(struct visits *v, bool backwards)
+{
+    size_t n = v->n_waiting, left = 0;
+    for (size_t k = 0; k < n && !v->end; k++) {
+        uint32_t *i = &v->waiting[backwards ? n - 1 - k : k], index = *i;
+        *i = VISIT_ROOT;
+        if (!visit_value(v, index))
+            *i = index;
+        else
+            visit_contents(v);
+    }
+    for (size_t k = 0; k < v->n_waiting; k++)
+        if (v->waiting[k] != VISIT_ROOT)
+            v->waiting[left++] = v->waiting[k];
+    bool any = left < v->n_waiting;
+    v->n_waiting = left;
+    return any;
+}
+
+void visits_drain(struct visits *v)
+{
+    bool backwards = true;
+    visit_contents(v);
+    while (!v->end && v->n_waiting > 0 && visit_waiting(v, backwards))
+        backwards = !backwards;
 }

@@ -19,11 +19,16 @@ struct visits {
     size_t n;
     /* Called for each reference to an object that is not in the queue. With false it stays out of it. */
     bool (*take)(struct visits *v, struct ref r, const struct visit *how);
+    /* Of a visited ephemeron's key: whether its object is live. NULL: it is when it was visited, and the ephemeron waits
+     * for that. */
+    bool (*live)(struct ref key);
     void *arg;   /* for `take` */
     bool end;    /* set by `take`: the trace goes no further */
     bool failed; /* memory for the queue could not be had, and it went no further */
     uint64_t *seen;
-    size_t seen_bytes, queue_bytes, next;
+    uint32_t *waiting; /* visits of ephemerons whose key was not; n_waiting of them */
+    size_t n_waiting;
+    size_t seen_bytes, queue_bytes, waiting_bytes, next;
 };
 
 /* The world is stopped from begin to end, and the root jobs are made. False when memory cannot be had. */

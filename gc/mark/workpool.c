@@ -80,17 +80,6 @@ bool workpool_join(uint32_t *session)
     return open;
 }
 
-static void add_counts(struct mark_counts *to, struct mark_counts *from)
-{
-    to->marked_bytes += from->marked_bytes;
-    to->scanned_bytes += from->scanned_bytes;
-    to->unread_bytes += from->unread_bytes;
-    to->root_bytes += from->root_bytes;
-    to->cpu_ns += from->cpu_ns;
-    to->overflowed |= from->overflowed;
-    *from = (struct mark_counts){0};
-}
-
 static struct workbuf *pop_block(void)
 {
     struct workbuf *b = pool.blocks;
@@ -120,7 +109,8 @@ struct workbuf *workpool_take(uint32_t session, struct mark_counts *mine)
 {
     struct workbuf *b = NULL;
     lock_acquire(&pool.lock);
-    add_counts(&pool.counts, mine);
+    mark_counts_add(&pool.counts, *mine);
+    *mine = (struct mark_counts){0};
     bool on = pool.session == session && pool.open;
     while (on && !(b = pop_block())) {
         if (pool.idle + 1 == pool.inside) {

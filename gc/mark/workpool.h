@@ -19,6 +19,16 @@ struct mark_counts {
     bool overflowed;        /* some grey object was dropped for want of memory */
 };
 
+static inline void mark_counts_add(struct mark_counts *to, struct mark_counts n)
+{
+    to->marked_bytes += n.marked_bytes;
+    to->scanned_bytes += n.scanned_bytes;
+    to->unread_bytes += n.unread_bytes;
+    to->root_bytes += n.root_bytes;
+    to->cpu_ns += n.cpu_ns;
+    to->overflowed |= n.overflowed;
+}
+
 /* Begin a session, in which the caller, the leader, takes part. */
 uint32_t workpool_open(void);
 

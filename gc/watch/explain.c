@@ -68,8 +68,8 @@ void explain_frames(struct out *o, const struct bucket *b)
 /* "48 bytes, never scanned, allocated by cons (lisp.c:12)" */
 static void add_object(struct out *o, const struct path_object *object)
 {
-    out_printf(o, "%zu bytes%s%s", object->bytes, object->noscan ? ", never scanned" : "",
-               object->pinned ? ", uncollectable" : "");
+    const char *scan = object->ephemeron ? ", an ephemeron" : object->noscan ? ", never scanned" : "";
+    out_printf(o, "%zu bytes%s%s", object->bytes, scan, object->pinned ? ", uncollectable" : "");
     if (object->bucket && object->bucket->depth) {
         out_printf(o, ", allocated by ");
         add_stack(o, object->bucket, SITE_FRAMES);
@@ -245,6 +245,12 @@ static void add_reference(struct out *o, const struct path_object *object, uintp
         out_printf(o, " (by a pointer that setjmp has hidden)");
 }
 
+/* Whether the step before, an ephemeron, is the one that leads to step i. */
+static bool is_value(const struct path *p, size_t i)
+{
+    return i > 0 && p->steps[i - 1].object.ephemeron && !(p->length > p->n && i == PATH_STEPS);
+}
+
 static void add_step(struct out *o, const struct path *p, size_t i)
 {
     const struct path_step *s = &p->steps[i];
@@ -252,6 +258,8 @@ static void add_step(struct out *o, const struct path *p, size_t i)
         out_printf(o, "    ... %zu objects more ...\n", p->length - p->n);
     if (i == 0)
         out_printf(o, "    -> ");
+    else if (is_value(p, i))
+        out_printf(o, "    -> as its value, while its key %#lx is alive: ", (unsigned long)p->steps[i - 1].object.key);
     else
         out_printf(o, "    -> at +%zu: ", s->offset);
     out_printf(o, "%#lx", (unsigned long)s->object.base);

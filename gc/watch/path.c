@@ -7,6 +7,7 @@
  * Below:  visits, rootjobs, buckets.   Above: explain.   See doc/design/watching.md */
 #include "watch/path.h"
 
+#include "heap/ephemeron.h"
 #include "mark/visits.h"
 #include "world/boundary.h"
 #include "world/thread.h"
@@ -74,7 +75,9 @@ static struct path_object describe(uintptr_t base)
                                 .bytes = s->elemsize,
                                 .bucket = sample ? sample->bucket : NULL,
                                 .noscan = s->scan == SCAN_NONE,
-                                .pinned = s->pinned};
+                                .pinned = s->pinned,
+                                .ephemeron = ephemeron_is(s),
+                                .key = ephemeron_is(s) ? ephemeron_key((struct gc_ephemeron *)base) : 0};
 }
 
 static NO_SANITIZE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }
