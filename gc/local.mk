@@ -91,6 +91,8 @@ GC_SOURCES = \
 	%D%/heap/treap.h \
 	%D%/heap/weak.c \
 	%D%/heap/weak.h \
+	%D%/heap/weaklink.c \
+	%D%/heap/weaklink.h \
 	%D%/world/boundary.h \
 	%D%/world/deaf.c \
 	%D%/world/deaf.h \
@@ -217,6 +219,7 @@ GC_SOURCES = \
 	%D%/api/uncollectable.c \
 	%D%/api/ephemeron.c \
 	%D%/api/weak.c \
+	%D%/api/weaklink.c \
 	%D%/api/waits.h \
 	%D%/api/wrap_exec.c \
 	%D%/api/wrap_io.c \

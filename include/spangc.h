@@ -269,6 +269,23 @@ GC_SPAN_API void *gc_weak_get(struct gc_weak *weak);
  * pointers are collected.) */
 GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
 
+/* Makes the word at `slot`, in a live object, a link to the object that it points to or into: the word becomes 0 when that
+ * is no more, in the collection that finds it, before any finalizer or cleanup is called, or in gc_free; unless it points
+ * into another object by then, and is left alone. The word must not itself hold the object: it lies in an object from
+ * gc_malloc_noscan, or is one that the object's layout does not name. It is read and written like any other: what was read
+ * before a collection is held by it. A word is a link to one object, the last it was made one to. It is none any more when
+ * either object is no more. Returns 0, or -1 with errno = EINVAL (slot is no multiple of 8, or in no live object; *slot
+ * points to none, or into the same; or one of them is a part of a shared 16-byte block) or ENOMEM, and nothing is changed.
+ * Cost: a lock, some 100 ns, and with many links in one object of less than 4096 bytes a walk through these; 40 bytes, and 8
+ * for each slot of the spans of both objects. A link that stays costs a collection nothing.
+ * (bdwgc: GC_general_register_disappearing_link; Go: weak.Pointer.) */
+GC_SPAN_API int gc_weak_link(void **slot);
+
+/* The word at `slot`, in a live object, is no link any more; it keeps its value. Returns 0, or -1 with errno = ENOENT (it
+ * was none) or EINVAL (slot is no multiple of 8, or in no live object). Cost as above.
+ * (bdwgc: GC_unregister_disappearing_link.) */
+GC_SPAN_API int gc_weak_unlink(void **slot);
+
 /* A value that is held as long as the ephemeron and the key are: an entry of a table with weak keys. Neither holds the key;
  * that `value` leads to the key does not either, and chains, in which one value leads to the key of the next, are resolved.
  * `key` is an address in a live object, its start or not; `value` is any pointer, and where it points to an object, or into

@@ -19,6 +19,7 @@
 #include "heap/pageheap.h"
 #include "heap/scavenge.h"
 #include "heap/weak.h"
+#include "heap/weaklink.h"
 #include "mark/markers.h"
 #include "os/os.h"
 #include "os/os_mangle.h"
@@ -141,6 +142,9 @@ static void set_hooks(const struct options *o)
     specials_hooks[SPECIAL_SAMPLE] = sample_end;
     specials_hooks[SPECIAL_WEAK] = weak_end;
     specials_hooks[SPECIAL_EPHEMERON] = ephemeron_end;
+    specials_hooks[SPECIAL_LINK_TARGET] = weaklink_end_target;
+    specials_hooks[SPECIAL_LINK_HOLDER] = weaklink_end_holder;
+    specials_hooks[SPECIAL_LINK_TABLE] = weaklink_end_table;
     specials_hooks[SPECIAL_CLEANUP] = finalizers_end_cleanup;
     specials_hooks[SPECIAL_FINALIZER] = finalizers_end_finalizer;
     finalizers_report_slow(o->finalizers);

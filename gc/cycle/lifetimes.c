@@ -19,6 +19,7 @@
 #include "heap/ephemeron.h"
 #include "heap/pageheap.h"
 #include "heap/weak.h"
+#include "heap/weaklink.h"
 #include "mark/ephemerons.h"
 
 enum { NOTES = 32 };
@@ -60,7 +61,10 @@ static struct endcall *dead_finalizer(const struct mspan *s, size_t i)
 static void clear_slot(struct mspan *s, size_t i, void *any_finalizer)
 {
     weak_clear(s, i);
-    ephemeron_clear(s, i);
+    if (ephemerons_count() > 0)
+        ephemeron_clear(s, i);
+    if (weaklinks_count() > 0)
+        weaklink_clear(s, i);
     *(bool *)any_finalizer |= dead_finalizer(s, i) != NULL;
 }
 
@@ -113,6 +117,20 @@ static void mark_for_finalizers(struct marker *m, void *unused)
     each_slot(true, make_ready, m);
 }
 
+static void drop_slot(struct mspan *s, size_t i, void *unused)
+{
+    (void)unused;
+    weaklink_drop(s, i);
+}
+
+/* Not before: a finalizer may keep what holds a link. */
+static void drop_links(void)
+{
+    if (weaklinks_count() > 0)
+        each_slot(true, drop_slot, NULL);
+    weaklinks_settle();
+}
+
 void lifetimes_mark_done(struct mark_counts *n)
 {
     bool any_finalizer = false;
@@ -121,6 +139,7 @@ void lifetimes_mark_done(struct mark_counts *n)
     if (any_finalizer)
         mark_counts_add(n, markers_more(mark_for_finalizers, NULL));
     ephemerons_drop_dead();
+    drop_links();
 }
 
 static void end_slot(struct mspan *s, size_t i, void *unused)

@@ -420,16 +420,54 @@ static void explain_value(void *unused)
     gc_explain(gc_ephemeron_value(held, key), STDERR_FILENO);
 }
 
+static void must_name(const struct outcome *o, const void *k)
+{
+    char text[80];
+    snprintf(text, sizeof text, "as its value, while its key %#lx is alive: ", (unsigned long)(uintptr_t)k);
+    if (!strstr(o->text, text) || !strstr(o->text, "32 bytes, an ephemeron"))
+        ck_abort_msg("it does not say \"%s\" but: %s", text, o->text);
+}
+
 /* The way goes through the ephemeron, and the line names the key. */
 START_TEST(explained)
 {
     struct outcome o;
-    char text[80];
     make_both(SIZE);
     run_child(explain_value, NULL, &o);
-    snprintf(text, sizeof text, "as its value, while its key %#lx is alive: ", (unsigned long)(uintptr_t)key);
-    if (!strstr(o.text, text) || !strstr(o.text, "32 bytes, an ephemeron"))
-        ck_abort_msg("it does not say \"%s\" but: %s", text, o.text);
+    must_name(&o, key);
+}
+END_TEST
+
+/* held -> its value -> the key of `later`, which comes before it among the roots -> the value that is asked for. */
+static struct {
+    struct gc_ephemeron *later, *sooner;
+    void *value; /* hidden */
+} way;
+
+static NOINLINE void make_way(void)
+{
+    void **value = gc_calloc(2, sizeof *value), *last = make_filled(SIZE, 2);
+    key = make_filled(SIZE, 1);
+    value[0] = gc_calloc(1, SIZE);
+    way.sooner = gc_ephemeron_new(key, value);
+    way.later = gc_ephemeron_new(value[0], last);
+    way.value = (void *)hide(last);
+}
+
+static void explain_way(void *unused)
+{
+    (void)unused;
+    gc_explain(reveal((uintptr_t)way.value), STDERR_FILENO);
+}
+
+START_TEST(explained_chain)
+{
+    struct outcome o;
+    make_way();
+    gc_clear_stack(64 * 1024);
+    run_child(explain_way, NULL, &o);
+    void **value = gc_ephemeron_value(way.sooner, key);
+    must_name(&o, value[0]);
 }
 END_TEST
 
@@ -569,6 +607,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, leaves_nothing);
     tcase_add_test(tc, forked);
     tcase_add_test(tc, explained);
+    tcase_add_test(tc, explained_chain);
     tcase_add_test(tc, beside_collections);
     tcase_add_test(tc, with_check);
 }

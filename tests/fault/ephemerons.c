@@ -141,6 +141,44 @@ START_TEST(chain_of_ephemerons)
 }
 END_TEST
 
+/* A value that is a tree of small objects, whose leaves are keys of others: many words are on their way at once. */
+enum { FANS = 7, FAN_DEPTH = 4 };
+
+struct fan {
+    struct fan *to[FANS];
+};
+
+static size_t n_leaves;
+
+static struct fan *make_fan(int depth)
+{
+    struct fan *f = gc_calloc(1, sizeof *f);
+    for (int k = 0; k < FANS && depth > 0; k++)
+        f->to[k] = make_fan(depth - 1);
+    if (depth == 0)
+        all[n_leaves++] = gc_ephemeron_new(f, gc_calloc(1, sizeof(struct node)));
+    return f;
+}
+
+static __attribute__((noinline)) void build_fan(size_t leaves)
+{
+    all = gc_calloc(leaves, sizeof *all);
+    first = gc_calloc(1, sizeof(struct node));
+    begin = gc_ephemeron_new(first, make_fan(FAN_DEPTH));
+}
+
+START_TEST(wide_values)
+{
+    const size_t leaves = FANS * FANS * FANS * FANS, inner = 1 + FANS + FANS * FANS + FANS * FANS * FANS;
+    build_fan(leaves);
+    collect();
+    ck_assert_uint_eq(heap_objects(), 3 * leaves + inner + 3);
+    first = NULL;
+    collect();
+    ck_assert_uint_eq(heap_objects(), leaves + 2);
+}
+END_TEST
+
 /* Where every key is held by others, one pass is enough. */
 static struct node *held_keys[SHORT];
 
@@ -241,6 +279,7 @@ static void tests(TCase *tc)
     tcase_add_loop_test(tc, chain, 0, 3);
     tcase_add_loop_test(tc, cut, 0, 3);
     tcase_add_test(tc, chain_of_ephemerons);
+    tcase_add_test(tc, wide_values);
     tcase_add_test(tc, keys_held);
     tcase_add_loop_test(tc, without_memory, 0, 2);
     tcase_add_test(tc, several_markers);
