@@ -29,8 +29,13 @@ noinst_PROGRAMS += %D%/coroutines
 %C%_coroutines_SOURCES = %D%/coroutines.c
 %C%_coroutines_LDADD = libspangc.la
 
+# Nor is there one without a collector.
+noinst_PROGRAMS += %D%/weakmap
+%C%_weakmap_SOURCES = %D%/weakmap.c
+%C%_weakmap_LDADD = libspangc.la
+
 exampledir = $(docdir)/examples
-dist_example_DATA = %D%/coroutines.c %D%/lisp.c %D%/peano.c %D%/plain_malloc.h %D%/wordfreq.c
+dist_example_DATA = %D%/coroutines.c %D%/lisp.c %D%/peano.c %D%/plain_malloc.h %D%/weakmap.c %D%/wordfreq.c
 exampleschemedir = $(exampledir)/scheme
 dist_examplescheme_DATA = %D%/scheme/meta.scm %D%/scheme/nqueens.scm %D%/scheme/prelude.h %D%/scheme/sort.scm
 
@@ -43,6 +48,7 @@ EXTRA_DIST += \
 	%D%/expected/nqueens.out \
 	%D%/expected/peano.out \
 	%D%/expected/sort.out \
+	%D%/expected/weakmap.out \
 	%D%/expected/wordfreq.out \
 	%D%/expected/words.txt
 TESTS += tests/api/examples.sh

@@ -45,11 +45,17 @@ wordfreq_twice()
     "$1" -n 8 "$examples/expected/words.txt" && echo && "$1" -i -n 5 <"$examples/expected/words.txt"
 }
 
+weakmap_sizes()
+{
+    "$bin/weakmap" && "$bin/weakmap" 1 && "$bin/weakmap" 20000
+}
+
 coroutines_twice()
 {
     "$bin/coroutines" -l 3 -n 6 "$examples/expected/words.txt" && echo &&
         "$bin/coroutines" -l 1 -w 11 "$examples/expected/words.txt" "$examples/expected/words.txt"
 }
+same weakmap.out weakmap_sizes
 # AddressSanitizer says on standard error that it does not fully support swapcontext.
 if [ "${SANITIZER:-no}" = no ]; then
     same coroutines.out coroutines_twice
@@ -96,6 +102,10 @@ fails 1 'no-such-file: No such file or directory' "$bin/wordfreq" no-such-file w
 diff - out <<'text' || fail "wordfreq stopped at a file that it could not read"
       1 word
 text
+
+fails 2 'usage: weakmap' "$bin/weakmap" 1 2
+fails 2 '"0" is not a number from 1 to' "$bin/weakmap" 0
+fails 2 '"1k" is not a number from 1 to' "$bin/weakmap" 1k
 
 fails 2 'usage: coroutines' "$bin/coroutines" -x
 fails 2 '-w wants a number, not "-1"' "$bin/coroutines" -w -1
