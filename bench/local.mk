@@ -230,6 +230,20 @@ bench_built += %D%/inline
 %C%_inline_LDADD = libspangc.la
 
 # What the machine allows; it is linked with no allocator of ours.
+EXTRA_PROGRAMS += %D%/links-spangc
+bench_built += %D%/links-spangc
+%C%_links_spangc_SOURCES = %D%/links.c %D%/bench.h
+%C%_links_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_links_spangc_LDADD = libspangc.la
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/links-bdwgc
+bench_built += %D%/links-bdwgc
+%C%_links_bdwgc_SOURCES = %D%/links.c %D%/bench.h
+%C%_links_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_links_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_links_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 EXTRA_PROGRAMS += %D%/limits
 bench_built += %D%/limits
 %C%_limits_SOURCES = %D%/limits.c
