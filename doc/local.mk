@@ -16,6 +16,8 @@ dist_man3_MANS += \
 	%D%/man/gc_disable.3 \
 	%D%/man/gc_disabled_depth.3 \
 	%D%/man/gc_enable.3 \
+	%D%/man/gc_ephemeron_new.3 \
+	%D%/man/gc_ephemeron_value.3 \
 	%D%/man/gc_exclude_roots.3 \
 	%D%/man/gc_explain.3 \
 	%D%/man/gc_features.3 \
@@ -77,7 +79,9 @@ dist_man3_MANS += \
 	%D%/man/gc_vasprintf.3 \
 	%D%/man/gc_weak_free.3 \
 	%D%/man/gc_weak_get.3 \
+	%D%/man/gc_weak_link.3 \
 	%D%/man/gc_weak_new.3 \
+	%D%/man/gc_weak_unlink.3 \
 	%D%/man/gc_write_heap_profile.3 \
 	%D%/man/gc_write_mappings.3 \
 	%D%/man/gc_version.3
