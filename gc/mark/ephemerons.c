@@ -17,7 +17,7 @@
 #include "heap/pageheap.h"
 #include "heap/pagemark.h"
 
-static _Atomic size_t open; /* ephemerons that the first pass found not marked, or their key not */
+static _Atomic size_t left_open; /* ephemerons that the first pass found not marked, or their key not */
 static _Atomic uint64_t looked;
 
 uint64_t ephemerons_looked_at(void) { return atomic_load_explicit(&looked, memory_order_relaxed); }
@@ -67,7 +67,7 @@ static void look_at_word(struct marker *m, const struct mspan *s, size_t w)
     if (n)
         mark_roots(m, (uintptr_t)values, (uintptr_t)(values + n), false);
     if (bits_ones(all) > n)
-        atomic_fetch_add_explicit(&open, bits_ones(all) - n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&left_open, bits_ones(all) - n, memory_order_relaxed);
     if (all)
         atomic_fetch_add_explicit(&looked, bits_ones(all), memory_order_relaxed);
 }
@@ -103,10 +103,10 @@ void ephemerons_mark(struct mark_counts *n, uint64_t expected)
 {
     if (ephemerons_count() == 0)
         return;
-    atomic_store_explicit(&open, 0, memory_order_relaxed);
+    atomic_store_explicit(&left_open, 0, memory_order_relaxed);
     uint64_t left = expected > n->marked_bytes ? expected - n->marked_bytes : 0;
     mark_counts_add(n, markers_share(arena_used() / GRANULE, look_at_granule, left));
-    if (atomic_load_explicit(&open, memory_order_relaxed) > 0)
+    if (atomic_load_explicit(&left_open, memory_order_relaxed) > 0)
         mark_counts_add(n, markers_more(look_again, NULL));
 }
 
