@@ -293,6 +293,8 @@ stress_tests += %D%/stress/handover
 %C%_stress_handover_LDADD = $(API_LIBS)
 stress_tests += %D%/stress/graph
 %C%_stress_graph_LDADD = $(API_LIBS)
+stress_tests += %D%/stress/ends
+%C%_stress_ends_LDADD = $(API_LIBS)
 
 # ---- fuzz: the saved inputs, replayed
 noinst_HEADERS += %D%/fuzz/api_fuzz.h
