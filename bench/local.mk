@@ -45,6 +45,20 @@ bench_built += %D%/mark-bdwgc
 %C%_mark_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/ends-spangc
+bench_built += %D%/ends-spangc
+%C%_ends_spangc_SOURCES = %D%/ends.c %D%/bench.h
+%C%_ends_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_ends_spangc_LDADD = libspangc.la
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/ends-bdwgc
+bench_built += %D%/ends-bdwgc
+%C%_ends_bdwgc_SOURCES = %D%/ends.c %D%/bench.h
+%C%_ends_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_ends_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_ends_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 EXTRA_PROGRAMS += %D%/stop-spangc
 bench_built += %D%/stop-spangc
 %C%_stop_spangc_SOURCES = %D%/stop.c %D%/bench.h

@@ -25,8 +25,8 @@ else
 API_LIBS = libspangc.la $(CHECK_LIBS)
 endif
 
-noinst_HEADERS += %D%/check_main.h %D%/api/cloned.h %D%/api/coroutine.h %D%/api/helpers.h %D%/api/hidden.h \
-	%D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
+noinst_HEADERS += %D%/check_main.h %D%/share.h %D%/asleep.h %D%/api/cloned.h %D%/api/coroutine.h \
+	%D%/api/helpers.h %D%/api/hidden.h %D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c \
 	%D%/meta/explained.c %D%/meta/misused.c %D%/meta/profiled.c tools/mksizeclass.c tools/install-deps
@@ -126,6 +126,8 @@ unit_tests += %D%/unit/os_image
 unit_tests += %D%/unit/os_symbols
 %C%_unit_os_symbols_LDADD = $(INSIDE_LIBS)
 EXTRA_%C%_unit_os_symbols_DEPENDENCIES = %D%/api/place.la
+unit_tests += %D%/unit/comers
+%C%_unit_comers_LDADD = $(INSIDE_LIBS)
 unit_tests += %D%/unit/interrupts
 %C%_unit_interrupts_LDADD = $(INSIDE_LIBS)
 %C%_unit_interrupts_LDFLAGS = $(OUR_SIGNALS)
@@ -191,6 +193,8 @@ api_tests += %D%/api/cleanups
 %C%_api_cleanups_LDADD = $(API_LIBS)
 api_tests += %D%/api/finalizers
 %C%_api_finalizers_LDADD = $(API_LIBS)
+api_tests += %D%/api/endreports
+%C%_api_endreports_LDADD = $(API_LIBS)
 api_tests += %D%/api/tls
 %C%_api_tls_LDADD = $(API_LIBS)
 api_tests += %D%/api/held
@@ -301,6 +305,8 @@ stress_tests += %D%/stress/handover
 %C%_stress_handover_LDADD = $(API_LIBS)
 stress_tests += %D%/stress/graph
 %C%_stress_graph_LDADD = $(API_LIBS)
+stress_tests += %D%/stress/ends
+%C%_stress_ends_LDADD = $(API_LIBS)
 
 # ---- fuzz: the saved inputs, replayed
 noinst_HEADERS += %D%/fuzz/api_fuzz.h

@@ -9,14 +9,14 @@
 #include <stdio.h>
 
 /* The span in use around p, swept; NULL without one. In a region, so that no new cycle begins meanwhile. */
-static struct mspan *span_of(uintptr_t p)
+static ALWAYS_INLINE struct mspan *span_of(uintptr_t p)
 {
     if (!arena_contains(p))
         return NULL;
     struct mspan *s = arena_span(p);
-    if (!s || mspan_state_of(s) != MSPAN_INUSE || p - s->base >= mspan_bytes(s) || !mcentral_ensure_swept(s))
+    if (!s || mspan_state_of(s) != MSPAN_INUSE || p - s->base >= mspan_bytes(s))
         return NULL;
-    return s;
+    return likely(mspan_is_swept(s)) || mcentral_ensure_swept(s) ? s : NULL;
 }
 
 /* What p dangles into may be given up at any moment by another thread: the record and the memory of bitmaps stay, but
@@ -28,21 +28,21 @@ struct glimpse {
     size_t elemsize;
 };
 
-static struct glimpse look_at(const struct mspan *s)
+static ALWAYS_INLINE struct glimpse look_at(const struct mspan *s)
 {
     return (struct glimpse){__atomic_load_n(&s->alloc_bits, __ATOMIC_ACQUIRE),
                             __atomic_load_n(&s->base, __ATOMIC_ACQUIRE),
                             __atomic_load_n(&s->elemsize, __ATOMIC_ACQUIRE)};
 }
 
-static bool unchanged(const struct mspan *s, const struct glimpse *g)
+static ALWAYS_INLINE bool unchanged(const struct mspan *s, const struct glimpse *g)
 {
     struct glimpse now = look_at(s);
     return now.bits == g->bits && now.base == g->base && now.elemsize == g->elemsize;
 }
 
 /* Whether the slot around p was handed out and not freed. *o is the slot either way. */
-static bool slot_live(struct mspan *s, uintptr_t p, struct object *o)
+static ALWAYS_INLINE bool slot_live(struct mspan *s, uintptr_t p, struct object *o)
 {
     struct glimpse g = look_at(s);
     size_t i = (size_t)((uint64_t)(p - g.base) * s->divmul >> 32);

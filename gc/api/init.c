@@ -111,6 +111,7 @@ static void cycle_done(const struct cycle_report *r)
 {
     guard_tell();
     lifetimes_tell();
+    finalizers_tell_running();
     if (told.cycles)
         trace_cycle(r);
     if (told.file)

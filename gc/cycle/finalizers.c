@@ -23,6 +23,8 @@ _Atomic bool finalizers_due;
 static _Atomic int mode = GC_SPAN_FINALIZE_THREAD;
 static _Atomic uint32_t worker;                  /* futex: enum worker_state */
 static bool slow_reported;                       /* written once */
+static _Atomic uint64_t running_since;           /* a call that was not reported, with slow_reported; 0: none */
+static _Atomic uintptr_t running;                /* its function */
 static _Thread_local bool at_alloc INITIAL_EXEC; /* this thread makes calls because it allocated */
 
 /* Lock of specials. */
@@ -33,26 +35,54 @@ void finalizers_report_slow(bool on) { slow_reported = on; }
 
 static bool mode_is(int m) { return atomic_load_explicit(&mode, memory_order_seq_cst) == m; }
 
+static bool is_finalizer(const struct endcall *e) { return e->special.kind == SPECIAL_FINALIZER; }
+
+static uintptr_t function_of(const struct endcall *e)
+{
+    return is_finalizer(e) ? (uintptr_t)e->fn.finalizer : (uintptr_t)e->fn.cleanup;
+}
+
 static void tell_slow(const struct endcall *e, uint64_t ns)
 {
-    bool finalizer = e->special.kind == SPECIAL_FINALIZER;
     if (ns > slow_ns)
-        report_line("a %s took %llu ms: function %#lx, object %#lx", finalizer ? "finalizer" : "cleanup",
-                    (unsigned long long)(ns / 1000000),
-                    (unsigned long)(finalizer ? (uintptr_t)e->fn.finalizer : (uintptr_t)e->fn.cleanup),
+        report_line("a %s took %llu ms: function %#lx, object %#lx", is_finalizer(e) ? "finalizer" : "cleanup",
+                    (unsigned long long)(ns / 1000000), (unsigned long)function_of(e),
                     (unsigned long)(uintptr_t)e->obj);
+}
+
+/* Of several threads that make calls the last one that began is looked at. */
+void finalizers_tell_running(void)
+{
+    uint64_t since = atomic_load_explicit(&running_since, memory_order_acquire);
+    uintptr_t fn = atomic_load_explicit(&running, memory_order_relaxed);
+    uint64_t ns = since ? os_now_ns() - since : 0;
+    if (ns > slow_ns &&
+        atomic_compare_exchange_strong_explicit(&running_since, &since, 0, memory_order_relaxed, memory_order_relaxed))
+        report_line("a finalizer or cleanup has been running for %llu ms: function %#lx",
+                    (unsigned long long)(ns / 1000000), (unsigned long)fn);
+}
+
+static void note_running(const struct endcall *e, uint64_t since)
+{
+    if (e)
+        atomic_store_explicit(&running, function_of(e), memory_order_relaxed);
+    atomic_store_explicit(&running_since, since, memory_order_release);
 }
 
 static NOINLINE void call(const struct endcall *e)
 {
     uint64_t began = slow_reported ? os_now_ns() : 0;
+    if (slow_reported)
+        note_running(e, began);
     CHECK(atomic_load_explicit(&mcache_self->busy, memory_order_relaxed) == 0, "finalizers.open");
-    if (e->special.kind == SPECIAL_FINALIZER)
+    if (is_finalizer(e))
         e->fn.finalizer(e->obj, e->arg);
     else
         e->fn.cleanup(e->arg);
-    if (slow_reported)
+    if (slow_reported) {
+        note_running(NULL, 0);
         tell_slow(e, os_now_ns() - began);
+    }
 }
 
 static NOINLINE void call_deep(const struct endcall *e)

@@ -13,6 +13,9 @@ extern _Atomic bool finalizers_due;
 /* Report each call that takes more than a second. Once, at the start. */
 void finalizers_report_slow(bool on);
 
+/* One that is still being made, once: after a cycle, no lock held. */
+void finalizers_tell_running(void);
+
 /* Something was registered: have the thread, if one is to make the calls. No lock held, not in a region. */
 void finalizers_start(void);
 

@@ -37,7 +37,7 @@ static struct special_index *free_indexes[SIZECLASS_COUNT];
 
 static void **index_at(const struct mspan *s) { return &arena.specials[arena_page(s->base)]; }
 
-static struct special_index *index_of(const struct mspan *s)
+static ALWAYS_INLINE struct special_index *index_of(const struct mspan *s)
 {
     if (atomic_load_explicit(&s->special, memory_order_acquire) == SPECIAL_NONE)
         return NULL;
@@ -57,9 +57,11 @@ static struct special_index *take_index(const struct mspan *s)
 }
 
 /* Lock held. The flag goes last: who sees it finds the index. */
-static struct special_index *make_index(struct mspan *s)
+static ALWAYS_INLINE struct special_index *make_index(struct mspan *s)
 {
     struct special_index *index = index_of(s);
+    if (likely(index && atomic_load_explicit(&s->special, memory_order_relaxed) == SPECIAL_SOME))
+        return index;
     if (!index && !(index = take_index(s)))
         return NULL;
     __atomic_store_n(index_at(s), (void *)index, __ATOMIC_RELEASE);

@@ -431,6 +431,7 @@ static void resume(void)
 struct stop_result world_stop(const struct boundary *at, uint64_t wait_ns)
 {
     struct stop_result r = {0};
+    world_let_comers_first();
     lock_acquire(&world_lock);
     struct thread *self = thread_self();
     CHECK(!self || atomic_load_explicit(&self->mcache.busy, memory_order_relaxed) == 0, "stop.region");

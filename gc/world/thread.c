@@ -3,6 +3,8 @@
  * Locks:  WORLD for the list, THREADREC for free records.
  * Keeps:  .stable  a record's memory stays a record: a late signal may still point at it     (fixalloc)
  *         .listed  a thread that may hold pointers to objects is in the list                 (api)
+ *         .comers  who starts or ends goes before a stopper that comes later, but does not hold it up for long
+ *                  (world_let_comers_first)
  *         .empty   a record that is free has a cache that holds nothing       (record_alloc)
  * Below:  mcache, os.   Above: stop, roots, api. */
 #include "world/thread.h"
@@ -16,15 +18,43 @@
 #include "world/stacks.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 struct thread *thread_list;
 _Atomic uint32_t thread_count;
 struct lock world_lock = LOCK_INIT(RANK_WORLD);
 
+static _Atomic uint32_t comers; /* wait for the world lock for some instructions' work */
+
 static struct lock record_lock = LOCK_INIT(RANK_THREADREC);
 static struct fixalloc records;
 static uint64_t dead_lookups; /* world lock */
+
+enum { TURNS = 50, NAP_NS = 50 * 1000, PATIENCE_NS = 5 * 1000 * 1000 };
+
+/* Those who wait may be kept from running, by a debugger too: so nobody waits for long for them. No handler that interrupts this may fork: the child counts from 0. */
+void world_lock_shortly(void)
+{
+    inside_enter();
+    atomic_fetch_add_explicit(&comers, 1, memory_order_relaxed);
+    lock_acquire(&world_lock);
+    atomic_fetch_sub_explicit(&comers, 1, memory_order_relaxed);
+    inside_leave();
+}
+
+void world_let_comers_first(void)
+{
+    uint32_t n = atomic_load_explicit(&comers, memory_order_relaxed);
+    uint64_t end = n > 0 ? os_now_ns() + PATIENCE_NS : 0;
+    for (int i = 0; n > 0 && os_now_ns() < end; i++) {
+        if (i < TURNS)
+            sched_yield();
+        else
+            os_futex_wait(&comers, n, NAP_NS);
+        n = atomic_load_explicit(&comers, memory_order_relaxed);
+    }
+}
 
 /* The destructor of this key tells that a thread ends. */
 static pthread_key_t exit_key;
@@ -147,7 +177,7 @@ struct thread *thread_list_found(int tid)
 
 void thread_record_drop(struct thread *t)
 {
-    lock_acquire(&world_lock);
+    world_lock_shortly();
     record_free(t);
     lock_release(&world_lock);
 }
@@ -166,7 +196,7 @@ void thread_adopt(struct thread *t, bool internal)
     t->internal = internal;
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);
-    lock_acquire(&world_lock);
+    world_lock_shortly();
     thread_forget_found(t->tid);
     link_in(t);
     mcache_self = &t->mcache;
@@ -175,7 +205,7 @@ void thread_adopt(struct thread *t, bool internal)
 
 struct thread *thread_register(bool internal)
 {
-    lock_acquire(&world_lock);
+    world_lock_shortly();
     struct thread *t = thread_record_new();
     lock_release(&world_lock);
     if (t)
@@ -197,7 +227,7 @@ void thread_unregister(void)
         return;
     inside_enter(); /* a handler may not fill the cache again */
     flush_in_region(t);
-    lock_acquire(&world_lock);
+    world_lock_shortly();
     link_out(t);
     mcache_self = &mcache_none;
     record_free(t);
@@ -233,6 +263,7 @@ uint64_t thread_record_bytes(void) { return records.inuse; }
 void thread_fork_child(bool caches_empty)
 {
     struct thread *self = thread_self();
+    atomic_store_explicit(&comers, 0, memory_order_relaxed);
     for (struct thread *t = thread_list, *next; t; t = next) {
         next = t->next;
         if (t == self)

@@ -47,6 +47,12 @@ extern struct thread *thread_list;
 extern _Atomic uint32_t thread_count;
 extern struct lock world_lock;
 
+/* A thread that starts or ends needs the world lock for a moment. It takes it with the first, and a stopper calls the second
+ * before it takes it: a program that collects again and again would else have it back each time before the one that is
+ * woken runs, and no thread would start for as long. Does not wait for long. */
+void world_lock_shortly(void);
+void world_let_comers_first(void);
+
 /* The calling thread's record, or NULL if it is not known, or in a handler that interrupted the library. */
 static inline struct thread *thread_self(void)
 {

@@ -4,6 +4,7 @@
 #define API_HELPERS_H
 
 #include "../check_main.h"
+#include "../share.h"
 
 #include <errno.h>
 #include <sched.h>

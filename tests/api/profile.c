@@ -164,7 +164,7 @@ START_TEST(while_threads_allocate)
     gc_set_profile_rate(1024);
     kept = allocate_here(100);
     start_storm(t);
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < share_of(16); i++) {
         ck_assert_int_eq(gc_write_heap_profile(null, GC_SPAN_PROFILE_PPROF), 0);
         struct totals now = totals();
         ck_assert_uint_ge(now.allocs, now.inuse);

@@ -211,7 +211,7 @@ START_TEST(pointers_in_a_storm)
     pthread_t t;
     items = gc_malloc(MANY * sizeof *items);
     ck_assert_int_eq(pthread_create(&t, NULL, collect_all_the_time, NULL), 0);
-    for (int round = 0; round < STORM; round++) {
+    for (int round = 0; round < share_of(STORM); round++) {
         for (size_t i = 0; i < MANY; i++)
             items[i] = new_item(next_random() % 1000000);
         qsort(items, MANY, sizeof *items, by_item);
@@ -232,7 +232,7 @@ START_TEST(wide_elements_in_a_storm)
     size_t n = MANY / 4;
     wides = gc_malloc(n * sizeof *wides);
     ck_assert_int_eq(pthread_create(&t, NULL, collect_all_the_time, NULL), 0);
-    for (int round = 0; round < STORM; round++) {
+    for (int round = 0; round < share_of(STORM); round++) {
         for (size_t i = 0; i < n; i++)
             wides[i].item = new_item(next_random() % 1000000);
         qsort(wides, n, sizeof *wides, by_item);

@@ -186,7 +186,7 @@ START_TEST(forks)
     void *held[HELD];
     build(held);
     start_others();
-    for (int i = 0; i < FORKS; i++) {
+    for (int i = 0; i < share_of(FORKS); i++) {
         pid_t pid = fork();
         if (pid == 0) {
             alarm(LIMIT_SECONDS);

@@ -2,6 +2,7 @@
 #ifndef API_STORM_H
 #define API_STORM_H
 
+#include "../asleep.h"
 #include "helpers.h"
 
 #include <pthread.h>
@@ -47,8 +48,6 @@ static NOINLINE void storm_pass(uint32_t n)
         sched_yield();
 }
 
-static NOINLINE int own_tid(void) { return (int)syscall(SYS_gettid); }
-
 static NOINLINE uint64_t now_ns(void)
 {
     struct timespec t;
@@ -74,28 +73,6 @@ static NOINLINE void must_be_refused(void (*child)(void *))
     ck_assert_int_eq(WTERMSIG(o.status), SIGABRT);
     ck_assert_uint_eq(count_lines(o.text), 1);
     ck_assert_ptr_nonnull(strstr(o.text, "was called by a signal handler that interrupted the library"));
-}
-
-/* The state of a thread, as ps shows it. */
-static NOINLINE char state_of(int tid)
-{
-    char name[64], text[512];
-    snprintf(name, sizeof name, "/proc/self/task/%d/stat", tid);
-    FILE *f = fopen(name, "r");
-    ck_assert_ptr_nonnull(f);
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    text[n] = 0;
-    const char *end = strrchr(text, ')');
-    ck_assert_ptr_nonnull(end);
-    return end[2];
-}
-
-/* While nothing collects, a thread of the test that is asleep is in the call it was to make. */
-static NOINLINE void wait_until_asleep(_Atomic int *tid)
-{
-    while (*tid == 0 || state_of(*tid) != 'S')
-        sched_yield();
 }
 
 #endif

@@ -148,7 +148,8 @@ enum { ACTS = sizeof acts / sizeof *acts, PAIRS = ACTS * (ACTS + 1) / 2 };
 static void *act(void *arg)
 {
     const struct act *a = arg;
-    for (int i = 0; i < a->rounds; i++)
+    int rounds = share_of(a->rounds);
+    for (int i = 0; i < rounds; i++)
         a->fn(i);
     atomic_fetch_sub(&running, 1);
     return NULL;

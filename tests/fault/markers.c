@@ -111,7 +111,7 @@ START_TEST(all_is_found)
     with_helpers();
     build(NODES);
     until_helped();
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < share_of(30); i++) {
         collect();
         check_all(NODES);
         ck_assert_uint_eq(heap_objects(), 2 * NODES + 1);
@@ -125,7 +125,7 @@ START_TEST(no_more_than_all)
     build(NODES);
     until_helped();
     drop_half(NODES);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < share_of(10); i++) {
         collect();
         ck_assert_uint_eq(heap_objects(), NODES + 1);
     }

@@ -119,7 +119,7 @@ static void collect_beside(size_t first, size_t n)
     alarm(LIMIT_SECONDS);
     for (size_t i = 0; i < 2 * n; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, work, (void *)&jobs[first + i / 2]), 0);
-    for (int i = 0; i < COLLECTIONS; i++)
+    for (int i = 0; i < share_of(COLLECTIONS); i++)
         gc_collect();
     for (size_t i = first; i < first + n; i++)
         while (rounds[i] < LEAST)
@@ -128,7 +128,7 @@ static void collect_beside(size_t first, size_t n)
     for (size_t i = 0; i < 2 * n; i++)
         pthread_join(t[i], NULL);
     ck_assert_int_eq(warnings, 0);
-    ck_assert_uint_ge(read_stats(&(struct gc_memstats){0})->num_gc - before, COLLECTIONS);
+    ck_assert_uint_ge(read_stats(&(struct gc_memstats){0})->num_gc - before, share_of(COLLECTIONS));
 }
 
 /* Two threads of each. */

@@ -1,5 +1,6 @@
 /* pageheap_random.c - long random sequences of everything that the page heap does, its invariants held after each step,
  * and every span's pages its own: each word of a span says whose it is. */
+#include "../share.h"
 #include "heap.h"
 
 #include <string.h>
@@ -86,7 +87,7 @@ START_TEST(sequence)
 {
     x = (uint32_t)_i * 2654435761u + 1;
     heap_start();
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < share_of(STEPS); step++) {
         bool grow = step / 1000 % 2 == 0;
         if (next_random(&x) % 100 == 0)
             release_all();

@@ -1,0 +1,101 @@
+/* endreports.c - what SPANGC_DEBUG=finalizers=1 says of finalizers and cleanups, each scene in a process of its own, and
+ * that nothing is said without it. */
+#include "helpers.h"
+
+enum { SIZE = 48 };
+
+struct node {
+    struct node *next;
+    char rest[SIZE - 8];
+};
+
+static void finalizer(void *obj, void *arg)
+{
+    (void)obj;
+    (void)arg;
+}
+
+static NOINLINE struct node *make(struct node *next)
+{
+    struct node *n = gc_malloc(sizeof *n);
+    n->next = next;
+    if (gc_set_finalizer(n, finalizer, NULL, NULL, NULL) != 0)
+        abort(); /* in a scene nothing can be asserted */
+    return n;
+}
+
+static NOINLINE void make_chain(void)
+{
+    struct node *next = NULL;
+    for (int i = 0; i < 5; i++)
+        next = make(next);
+}
+
+/* And one that leads to the rings and is in none. */
+static NOINLINE void make_rings(void)
+{
+    struct node *a = make(NULL), *b = make(a), *self = make(NULL);
+    a->next = b;
+    self->next = self;
+    make(a);
+}
+
+static void slowly(void *obj, void *arg)
+{
+    (void)obj;
+    (void)arg;
+    usleep(1100000);
+    gc_collect();
+    gc_collect();
+}
+
+static NOINLINE void make_slow(void)
+{
+    if (gc_set_finalizer(gc_malloc(SIZE), slowly, NULL, NULL, NULL) != 0)
+        abort();
+}
+
+static const struct scene_of {
+    const char *name;
+    void (*make)(void);
+    const char *said;
+    size_t times;
+} scenes[] = {
+    {"chain", make_chain, "spangc: ", 0},
+    {"rings", make_rings, "leads to itself", 2},
+    {"slow", make_slow, "a finalizer took 1", 1},
+    {"still running", make_slow, "a finalizer or cleanup has been running for 1", 1},
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
+
+static NOINLINE int scene(const char *name)
+{
+    gc_finalizer_mode(GC_SPAN_FINALIZE_ON_DEMAND);
+    for (size_t i = 0; i < SCENES; i++)
+        if (strcmp(name, scenes[i].name) == 0)
+            scenes[i].make();
+    for (int i = 0; i < 3; i++) {
+        gc_collect_without_stacks();
+        gc_run_finalizers();
+    }
+    return 0;
+}
+
+START_TEST(says)
+{
+    static const char *const env[] = {"SPANGC_DEBUG=finalizers=1", NULL};
+    const struct scene_of *s = &scenes[_i];
+    struct outcome o;
+    run_scene(s->name, env, &o);
+    must_exit_0(&o);
+    if (count_of(o.text, s->said) != s->times)
+        ck_abort_msg("%s: not %zu times \"%s\": %s", s->name, s->times, s->said, o.text);
+    run_scene(s->name, NULL, &o);
+    must_exit_0(&o);
+    ck_assert_uint_eq(count_lines(o.text), 0);
+}
+END_TEST
+
+static void tests(TCase *tc) { tcase_add_loop_test(tc, says, 0, SCENES); }
+
+int main(int argc, char **argv) { return argc > 1 ? scene(argv[1]) : check_main("api/endreports", tests); }
