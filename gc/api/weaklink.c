@@ -3,6 +3,7 @@
  * Locks:  SPECIAL, in heap/weaklink.c, and those that sweeping a span takes.
  * Below:  heap/weaklink.c, find.   Above: the program. */
 #include "api/api.h"
+#include "heap/ephemeron.h"
 #include "heap/weaklink.h"
 
 #include <errno.h>
@@ -17,10 +18,10 @@ static bool find_end(struct thread *t, const void *p, struct weaklink_end *end)
     return true;
 }
 
-/* The whole word lies in it. */
+/* The whole word lies in it, and is the program's. */
 static bool find_holder(struct thread *t, void **slot, struct weaklink_end *end)
 {
-    return (uintptr_t)slot % sizeof(uintptr_t) == 0 && find_end(t, slot, end);
+    return (uintptr_t)slot % sizeof(uintptr_t) == 0 && find_end(t, slot, end) && !ephemeron_is(end->span);
 }
 
 static int error_of(enum weaklink_result r) { return r == WEAKLINK_OK ? 0 : r == WEAKLINK_NO_MEMORY ? ENOMEM : ENOENT; }

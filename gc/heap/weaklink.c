@@ -16,7 +16,7 @@
 #include "heap/fixalloc.h"
 
 enum {
-    GONE_MOST = 1024,   /* links that are gone, before they are settled without a collection */
+    GONE_MOST = 1024,   /* links that are gone, and a quarter of the others, before they are settled meanwhile */
     NEAR = 8,           /* so far into a target's list a link is looked for, to be taken out at once */
     TABLE_BYTES = 4096, /* holders of so many bytes get a table when they have TABLE_LINKS */
     TABLE_LINKS = 8
@@ -247,12 +247,18 @@ static enum weaklink_result add_locked(struct weaklink_end h, uintptr_t slot, st
     return WEAKLINK_OK;
 }
 
+/* To settle is to walk through lists of no more than these links and the others: a few steps for each that went. */
+static void settle_at_times(void)
+{
+    if (n_gone >= GONE_MOST + weaklinks_count() / 4)
+        settle();
+}
+
 enum weaklink_result weaklink_add(struct weaklink_end holder, uintptr_t slot, struct weaklink_end target)
 {
     specials_lock();
     enum weaklink_result r = add_locked(holder, slot, target);
-    if (n_gone >= GONE_MOST)
-        settle();
+    settle_at_times();
     specials_unlock();
     return r;
 }
@@ -265,8 +271,7 @@ enum weaklink_result weaklink_remove(struct weaklink_end holder, uintptr_t slot)
         remove_from_holder(holder, f.link, f.table);
         let_go(f.link);
     }
-    if (n_gone >= GONE_MOST)
-        settle();
+    settle_at_times();
     specials_unlock();
     return f.link ? WEAKLINK_OK : WEAKLINK_NONE;
 }

@@ -28,7 +28,14 @@ START_TEST(refused)
     void *local = NULL, **h = gc_calloc_noscan(4, sizeof *h), *gone = gc_malloc(SIZE);
     char *tiny = gc_malloc_noscan(3);
     gc_free(gone);
-    void **bad[] = {NULL, &data, &local, (void **)((char *)h + 4), gone, (void **)UINTPTR_MAX, (void **)launder(tiny)};
+    void **bad[] = {NULL,
+                    &data,
+                    &local,
+                    (void **)((char *)h + 4),
+                    gone,
+                    (void **)UINTPTR_MAX,
+                    (void **)launder(tiny),
+                    (void **)launder(gc_ephemeron_new(h, h))};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         errno = 0;
         ck_assert_int_eq(gc_weak_link(bad[i]), -1);
