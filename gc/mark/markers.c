@@ -173,6 +173,7 @@ struct mark_counts markers_more(void (*fn)(struct marker *m, void *arg), void *a
     fn(&leader, arg);
     markers_drain(&leader);
     workstack_finish(&leader.stack);
+    workstack_finish(&leader.values);
     return leader.counts;
 }
 

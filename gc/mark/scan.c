@@ -112,26 +112,26 @@ static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n)
     return s;
 }
 
-/* The word of its value is what is grey of an ephemeron: 8 bytes that were counted with the object. */
-static void push_value(struct scan *s, const struct gc_ephemeron *e)
+/* The word of its value is what is grey of an ephemeron: 8 bytes that were counted with the object. The stack is open. */
+static void note_value(struct marker *m, const struct gc_ephemeron *e)
 {
-    push(s, grey_make((uintptr_t)&e->value, 1));
-    s->scanned -= sizeof(uintptr_t);
+    struct greytop top = workstack_open(&m->values);
+    workstack_push(&m->values, &top, grey_make((uintptr_t)&e->value, 1));
+    workstack_close(&m->values, top);
 }
 
 /* Object i of the page was marked just now. Of an ephemeron and its key, whichever is marked last is found here. */
-static NOINLINE struct scan tell_ephemerons(struct scan s, const struct pagemark *page, size_t i)
+static NOINLINE void tell_ephemerons(struct marker *m, const struct pagemark *page, size_t i)
 {
     const struct mspan *span = arena_span(page->base);
     const struct gc_ephemeron *e = (const struct gc_ephemeron *)mspan_slot(span, i);
     if (ephemeron_is(span) && ephemeron_key_marked(e))
-        push_value(&s, e);
+        note_value(m, e);
     if (!mspan_is_special(span))
-        return s;
+        return;
     for (const struct special *sp = specials_list(span, i); sp; sp = sp->next)
         if (sp->kind == SPECIAL_EPHEMERON && ephemeron_marked((uintptr_t)sp))
-            push_value(&s, (const struct gc_ephemeron *)(const void *)sp);
-    return s;
+            note_value(m, (const struct gc_ephemeron *)(const void *)sp);
 }
 
 /* An object that is not scanned, or by pieces. */
@@ -146,7 +146,7 @@ static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page
         *s = push_pieces(*s, page->base, page->elemsize);
     }
     if (unlikely(s->m->watched))
-        *s = tell_ephemerons(*s, page, i);
+        tell_ephemerons(s->m, page, i);
 }
 
 /* p is an address in the arena. If it lies in an object that is not marked, mark that. With `room` there is room for it
@@ -171,7 +171,7 @@ static NO_SANITIZE ALWAYS_INLINE void mark_word(struct scan *s, uintptr_t p, boo
             return;
         push(s, grey_make(base, words));
         if (unlikely(s->m->watched))
-            *s = tell_ephemerons(*s, page, i);
+            tell_ephemerons(s->m, page, i);
         return;
     }
     uint64_t old = bits_load(word);
@@ -345,7 +345,28 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared, bool 
 
 static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false, false); }
 static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true, false); }
-static NO_SANITIZE void drain_watched(struct marker *m) { drain(m, false, true); }
+
+/* One value noted, to be scanned. */
+static bool take_value(struct marker *m)
+{
+    struct grey g;
+    struct greytop values = workstack_open(&m->values), top = workstack_open(&m->stack);
+    bool any = workstack_pop(&m->values, &values, &g);
+    if (any && workstack_push(&m->stack, &top, g)) {
+        m->counts.marked_bytes -= sizeof(uintptr_t);
+        m->counts.scanned_bytes -= sizeof(uintptr_t);
+    }
+    workstack_close(&m->values, values);
+    workstack_close(&m->stack, top);
+    return any;
+}
+
+static NO_SANITIZE void drain_watched(struct marker *m)
+{
+    do
+        drain(m, false, true);
+    while (take_value(m));
+}
 
 static void drain_any(struct marker *m)
 {
@@ -384,7 +405,7 @@ void mark_rescan(struct marker *m)
 void mark_drain(struct marker *m)
 {
     drain_any(m);
-    CHECK(!m->stack.top, "scan.tricolour");
-    m->counts.overflowed |= m->stack.overflowed;
-    m->stack.overflowed = false;
+    CHECK(!m->stack.top && !m->values.top, "scan.tricolour");
+    m->counts.overflowed |= m->stack.overflowed || m->values.overflowed;
+    m->stack.overflowed = m->values.overflowed = false;
 }

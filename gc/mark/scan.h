@@ -14,6 +14,7 @@ enum {
 /* One marker. */
 struct marker {
     struct workstack stack;
+    struct workstack values;    /* of ephemerons, found while `stack` is open; not open between two calls */
     uintptr_t words[WORD_RING]; /* in flight: nwords of them, the newest before at_word */
     unsigned at_word, nwords;
     struct mark_counts counts;
