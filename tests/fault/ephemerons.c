@@ -143,7 +143,7 @@ END_TEST
 
 /* A value that is a tree of small objects, whose leaves are keys of others: many words are on their way at once. The first
  * pass does not come to it, as its key is itself a value. */
-enum { FANS = 7, FAN_DEPTH = 4 };
+enum { FANS = 6, FAN_DEPTH = 4 }; /* fewer words than a jmp_buf has: those are scanned by a loop of their own */
 
 struct fan {
     struct fan *to[FANS];
