@@ -11,6 +11,7 @@
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
+#include "heap/typedcache.h"
 #include "watch/events.h"
 #include "watch/guard.h"
 #include "watch/mprof.h"
@@ -34,7 +35,9 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     void *p = NULL;
     bool chosen = false;
     region_enter(c);
-    if (flags & ALLOC_PINNED)
+    if (unlikely(alloc_layout(flags)))
+        p = typedcache_alloc(c, typed_at(alloc_layout(flags)), size);
+    else if (flags & ALLOC_PINNED)
         p = pinned_alloc(spc, size, &chosen);
     else
         p = mcache_alloc(c, spc, spc == SPANCLASS_TINY ? TINY_SIZE : size);
@@ -49,12 +52,19 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     return p;
 }
 
+static struct mspan *large_span(size_t size, unsigned flags)
+{
+    if (alloc_layout(flags))
+        return mcentral_alloc_large_typed(typed_at(alloc_layout(flags)), pages_for(size));
+    return mcentral_alloc_large(pages_for(size), (size_t)1 << alloc_align_log2(flags), flags & ALLOC_NOSCAN,
+                                flags & ALLOC_PINNED);
+}
+
 /* Zeroing is outside the region: it takes as long as the object is large. */
 static void *large(struct mcache *c, size_t size, unsigned flags)
 {
     region_enter(c);
-    struct mspan *s = mcentral_alloc_large(pages_for(size), (size_t)1 << (flags >> ALLOC_ALIGN_SHIFT),
-                                           flags & ALLOC_NOSCAN, flags & ALLOC_PINNED);
+    struct mspan *s = large_span(size, flags);
     void *p = s ? (void *)s->base : NULL;
     if (s && size == s->elemsize)
         s->exact = true;
@@ -73,7 +83,7 @@ static void *large(struct mcache *c, size_t size, unsigned flags)
 
 static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
 {
-    void *p = size > SMALL_MAX || flags >> ALLOC_ALIGN_SHIFT ? large(c, size, flags) : small(c, size, flags);
+    void *p = size > SMALL_MAX || alloc_align_log2(flags) ? large(c, size, flags) : small(c, size, flags);
     events_heap_growth(pageheap_mapped());
     trace_footprint();
     sysmon_note();
@@ -82,7 +92,7 @@ static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
 
 static bool fits_address_space(size_t size, unsigned flags)
 {
-    size_t slack = ((size_t)1 << (flags >> ALLOC_ALIGN_SHIFT)) * HEAP_PAGE;
+    size_t slack = ((size_t)1 << alloc_align_log2(flags)) * HEAP_PAGE;
     return size <= arena.max && slack <= arena.max - size;
 }
 
@@ -108,6 +118,8 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
 /* As a report names it; other functions allocate through these. */
 static const char *name_of(unsigned flags)
 {
+    if (alloc_layout(flags))
+        return "gc_malloc_typed";
     return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
 }
 

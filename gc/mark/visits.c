@@ -8,6 +8,7 @@
 #include "mark/visits.h"
 
 #include "heap/sysmem.h"
+#include "heap/typed.h"
 #include "mark/rootjobs.h"
 #include "os/os_mangle.h"
 #include "os/os_mem.h"
@@ -103,12 +104,23 @@ void visits_root(struct visits *v, uint32_t i)
     visit_words(v, words.lo, words.hi, how, job->kind == ROOT_STACK || job->kind == ROOT_REGISTERS);
 }
 
+/* Word by word, by the bits of the layout; the mark goes by its list of places. */
+static void visit_object(struct visits *v, uintptr_t base, const struct mspan *s, struct visit how)
+{
+    const struct gc_layout *l = s->scan >= SCAN_LAYOUT ? typed_layout(s->scan) : NULL;
+    if (!l)
+        visit_words(v, base, base + s->elemsize, how, false);
+    for (size_t at = 0; l && at < s->elemsize; at += sizeof(uintptr_t))
+        if (layout_names(l, at))
+            visit_words(v, base + at, base + at + sizeof(uintptr_t), how, false);
+}
+
 void visits_drain(struct visits *v)
 {
     for (; v->next < v->n && !v->end; v->next++) {
         uintptr_t base = v->queue[v->next].base;
         const struct mspan *s = arena.spans[(base - arena.base) / HEAP_PAGE];
         if (s->scan != SCAN_NONE)
-            visit_words(v, base, base + s->elemsize, (struct visit){.parent = (uint32_t)v->next}, false);
+            visit_object(v, base, s, (struct visit){.parent = (uint32_t)v->next});
     }
 }
