@@ -27,7 +27,7 @@ enum alloc_flags {
     ALLOC_PINNED = 4,       /* uncollectable */
     ALLOC_QUIET = 8,        /* the out-of-memory handler is not asked */
     ALLOC_ALIGN_SHIFT = 8,  /* 8 bits: log2 of an alignment in pages, for large objects */
-    ALLOC_LAYOUT_SHIFT = 16 /* 16 bits: the number of a layout's mcentral for the size (heap/typed.h), or 0 */
+    ALLOC_LAYOUT_SHIFT = 16 /* from here up: the number of a layout's mcentral for the size (heap/typed.h), or 0 */
 };
 
 static inline unsigned alloc_align_log2(unsigned flags) { return flags >> ALLOC_ALIGN_SHIFT & 0xff; }

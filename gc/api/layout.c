@@ -40,7 +40,8 @@ static struct gc_layout *new_in_region(size_t size, const uint64_t *bits)
     struct mcentral *c = typed_central(l, sizeclass_of(size));
     if (!c)
         return NULL;
-    __atomic_store_n(&l->single, c->scan, __ATOMIC_RELAXED); /* again the same, if the layout is not new */
+    if (layout_single(l) == 0)
+        __atomic_store_n(&l->single, c->scan, __ATOMIC_RELAXED);
     return l;
 }
 

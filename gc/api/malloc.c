@@ -76,7 +76,7 @@ void *gc_malloc_typed(const struct gc_layout *layout)
         return NULL;
     }
     region_enter(c);
-    struct mcache_slot *sl = &c->slots[mcache_line(c, layout->single)];
+    struct mcache_slot *sl = &c->slots[mcache_line(c, layout_single(layout))];
     if (unlikely(sl->alloc_cache == 0)) {
         region_leave_quick(c);
         return api_alloc_typed(layout, layout->size);

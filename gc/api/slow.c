@@ -29,22 +29,29 @@ static spanclass class_for(size_t size, unsigned flags)
     return spanclass_make(sizeclass_of(least), noscan);
 }
 
+/* Not from a slot that is the spanclass's. In a region. */
+static NOINLINE void *small_other(struct mcache *c, spanclass spc, size_t size, unsigned flags)
+{
+    bool chosen = false;
+    if (alloc_layout(flags))
+        return typedcache_alloc(c, typed_at(alloc_layout(flags)), size);
+    void *p = pinned_alloc(spc, size, &chosen);
+    if (chosen)
+        mcache_set_fresh(c, (uintptr_t)p);
+    return p;
+}
+
 static void *small(struct mcache *c, size_t size, unsigned flags)
 {
     spanclass spc = class_for(size, flags);
     void *p = NULL;
-    bool chosen = false;
     region_enter(c);
-    if (unlikely(alloc_layout(flags)))
-        p = typedcache_alloc(c, typed_at(alloc_layout(flags)), size);
-    else if (flags & ALLOC_PINNED)
-        p = pinned_alloc(spc, size, &chosen);
+    if (unlikely(flags >> ALLOC_LAYOUT_SHIFT || flags & ALLOC_PINNED))
+        p = small_other(c, spc, size, flags);
     else
         p = mcache_alloc(c, spc, spc == SPANCLASS_TINY ? TINY_SIZE : size);
     if (p && spc == SPANCLASS_TINY)
         p = mcache_start_tiny(c, p, size);
-    if (chosen)
-        mcache_set_fresh(c, (uintptr_t)p);
     if (region_leave_quick(c))
         p = region_park(p);
     if (p && (!(flags & ALLOC_NOSCAN) || (flags & ALLOC_PINNED)))
@@ -118,9 +125,10 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
 /* As a report names it; other functions allocate through these. */
 static const char *name_of(unsigned flags)
 {
-    if (alloc_layout(flags))
-        return "gc_malloc_typed";
-    return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
+    return flags >> ALLOC_LAYOUT_SHIFT ? "gc_malloc_typed"
+           : flags & ALLOC_PINNED      ? "gc_malloc_uncollectable"
+           : flags & ALLOC_NOSCAN      ? "gc_malloc_noscan"
+                                       : "gc_malloc";
 }
 
 /* Out of the allocating functions' way: it has a large frame. */

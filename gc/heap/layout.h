@@ -30,6 +30,12 @@ struct gc_layout {
 
 static inline size_t layout_words(size_t size) { return (size + sizeof(uintptr_t) - 1) / sizeof(uintptr_t); }
 
+/* 0 until gc_layout_new has it, or a plain layout's. Relaxed: who sees 0 comes to the slow path. */
+static ALWAYS_INLINE uint16_t layout_single(const struct gc_layout *l)
+{
+    return __atomic_load_n(&l->single, __ATOMIC_RELAXED);
+}
+
 /* Whether the word so many bytes from the start of an object may hold a pointer. */
 static inline bool layout_names(const struct gc_layout *l, size_t offset)
 {
