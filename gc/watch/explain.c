@@ -68,8 +68,8 @@ void explain_frames(struct out *o, const struct bucket *b)
 /* "48 bytes, never scanned, allocated by cons (lisp.c:12)" */
 static void add_object(struct out *o, const struct path_object *object)
 {
-    out_printf(o, "%zu bytes%s%s", object->bytes, object->noscan ? ", never scanned" : "",
-               object->pinned ? ", uncollectable" : "");
+    out_printf(o, "%zu bytes%s%s%s", object->bytes, object->noscan ? ", never scanned" : "",
+               object->typed ? ", scanned by a layout" : "", object->pinned ? ", uncollectable" : "");
     if (object->bucket && object->bucket->depth) {
         out_printf(o, ", allocated by ");
         add_stack(o, object->bucket, SITE_FRAMES);

@@ -74,7 +74,8 @@ static struct path_object describe(uintptr_t base)
                                 .bytes = s->elemsize,
                                 .bucket = sample ? sample->bucket : NULL,
                                 .noscan = s->scan == SCAN_NONE,
-                                .pinned = s->pinned};
+                                .pinned = s->pinned,
+                                .typed = s->scan >= SCAN_LAYOUT};
 }
 
 static NO_SANITIZE uintptr_t read_word(uintptr_t at) { return *(const volatile uintptr_t *)at; }

@@ -17,7 +17,7 @@ struct path_object {
     uintptr_t base;
     size_t bytes;
     const struct bucket *bucket; /* of its sample, or NULL */
-    bool noscan, pinned;
+    bool noscan, pinned, typed;
 };
 
 /* An object on the way, and how the one before it, or the root, refers to it. */

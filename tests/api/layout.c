@@ -407,6 +407,30 @@ START_TEST(finalized)
 }
 END_TEST
 
+static NOINLINE void make_explained(void)
+{
+    void **p = root = gc_malloc_typed(with_word(48, 1));
+    p[1] = gc_malloc_typed(with_word(40, 0));
+}
+
+static void explain(void *unused)
+{
+    (void)unused;
+    gc_explain(((void **)root)[1], STDERR_FILENO);
+}
+
+/* The way there is by the word that is named, and of each object it is said how it is scanned. */
+START_TEST(explained)
+{
+    struct outcome o;
+    make_explained();
+    run_child(explain, NULL, &o);
+    must_exit_0(&o);
+    ck_assert_uint_eq(count_of(o.text, "48 bytes, scanned by a layout"), 3);
+    ck_assert_ptr_nonnull(strstr(o.text, "at +8: "));
+}
+END_TEST
+
 /* ---- what many layouts cost */
 
 enum { LAYOUTS = 4096 };
@@ -488,7 +512,7 @@ static NOINLINE void **make_list(uint32_t *x)
     void **first = NULL;
     for (int i = 0; i < LENGTH; i++) {
         *x ^= *x << 13, *x ^= *x >> 17, *x ^= *x << 5;
-        size_t k = *x % KINDS;
+        size_t k = 1 + *x % (KINDS - 1);
         void **p = *x >> 20 & 7 ? gc_malloc_typed(kinds[k]) : gc_calloc_typed(kinds[k], *x >> 16 & 3);
         if (!p || gc_usable_size(p) == 0) {
             i--;
@@ -628,6 +652,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed_and_counted);
     tcase_add_test(tc, frozen);
     tcase_add_test(tc, finalized);
+    tcase_add_test(tc, explained);
     tcase_add_test(tc, many_layouts);
     tcase_add_test(tc, beside_collections);
     tcase_add_test(tc, forked);
