@@ -265,6 +265,22 @@ START_TEST(counted)
 }
 END_TEST
 
+/* One at a time or from a line, what the sampler draws is told. */
+START_TEST(sampled)
+{
+    sampler_set_rate(1);
+    for (size_t i = 0; i < 40; i++) {
+        char *p = typedcache_alloc(&c, nth_central(i), 512);
+        ck_assert_uint_eq(mcache_fresh(&c), (uintptr_t)p);
+        mcache_set_fresh(&c, 0);
+    }
+    ck_assert_uint_eq(spans_held(&c), 32);
+    sampler_set_rate(0);
+    typedcache_alloc(&c, nth_central(50), 512);
+    ck_assert_uint_eq(mcache_fresh(&c), 0);
+}
+END_TEST
+
 /* When every number is given out there is none, and nothing breaks; the last is as good as the first. */
 START_TEST(numbers_run_out)
 {
@@ -322,6 +338,7 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed_slots);
     tcase_add_test(tc, swept);
     tcase_add_test(tc, counted);
+    tcase_add_test(tc, sampled);
     tcase_add_test(tc, numbers_run_out);
     tcase_add_test(tc, no_memory);
 }
