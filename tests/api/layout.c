@@ -407,6 +407,31 @@ START_TEST(finalized)
 }
 END_TEST
 
+/* What the named words lead to waits; a word that is not named makes no order, and no cycle. */
+static NOINLINE void make_ordered(void)
+{
+    const struct gc_layout *l = with_word(48, 1);
+    void **a = gc_malloc_typed(l), **b = gc_malloc_typed(l), **c = gc_malloc_typed(l);
+    a[1] = b;
+    a[2] = c;
+    a[3] = a;
+    held = checked(gc_weak_new(a)); /* which finalize() looks at */
+    for (int i = 0; i < 3; i++)
+        if (gc_set_finalizer(i == 0 ? a : i == 1 ? b : c, finalize, NULL, NULL, NULL) != 0)
+            abort();
+}
+
+START_TEST(finalized_in_order)
+{
+    gc_finalizer_mode(GC_SPAN_FINALIZE_ON_DEMAND);
+    make_ordered();
+    gc_collect_without_stacks();
+    ck_assert_int_eq(gc_run_finalizers(), 2);
+    gc_collect_without_stacks();
+    ck_assert_int_eq(gc_run_finalizers(), 1);
+}
+END_TEST
+
 static NOINLINE void make_explained(void)
 {
     void **p = root = gc_malloc_typed(with_word(48, 1));
@@ -637,6 +662,26 @@ START_TEST(with_settings)
 }
 END_TEST
 
+static int write_past_the_end(void)
+{
+    volatile char *p = root = gc_malloc_typed(with_word(48, 1));
+    p[48] = 1;
+    gc_collect();
+    return 0;
+}
+
+/* With check=1 they have a zone behind them like others. */
+START_TEST(with_a_zone)
+{
+    static const char *const env[] = {"SPANGC_DEBUG=check=1", NULL};
+    struct outcome o;
+    run_scene("past", env, &o);
+    ck_assert(WIFSIGNALED(o.status) && WTERMSIG(o.status) == SIGABRT);
+    ck_assert_ptr_nonnull(strstr(o.text, "a write past the end of"));
+    ck_assert_ptr_nonnull(strstr(o.text, "an object of 48 bytes: byte 48 was changed"));
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
     tcase_add_test(tc, refused);
@@ -652,15 +697,18 @@ static void tests(TCase *tc)
     tcase_add_test(tc, freed_and_counted);
     tcase_add_test(tc, frozen);
     tcase_add_test(tc, finalized);
+    tcase_add_test(tc, finalized_in_order);
     tcase_add_test(tc, explained);
     tcase_add_test(tc, many_layouts);
     tcase_add_test(tc, beside_collections);
     tcase_add_test(tc, forked);
     tcase_add_loop_test(tc, with_settings, 0, 3);
+    tcase_add_test(tc, with_a_zone);
 }
 
 int main(int argc, char **argv)
 {
-    (void)argv;
-    return argc > 1 ? use_layouts() : check_main("api/layout", tests);
+    if (argc > 1)
+        return strcmp(argv[1], "past") == 0 ? write_past_the_end() : use_layouts();
+    return check_main("api/layout", tests);
 }

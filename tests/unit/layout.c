@@ -9,7 +9,7 @@
 
 enum { SIZE = 48, CLASS = 4 };
 
-static struct mcache c, other;
+static struct mcache c, other, third;
 static uint64_t bits[LAYOUT_MAX_WORDS / WORD_BITS];
 
 static void setup(void) { heap_start(); }
@@ -157,6 +157,8 @@ START_TEST(random_use)
     enum { N = 60, OBJECTS = 20000 };
     static char *at[OBJECTS];
     uint32_t x = 11;
+    for (size_t i = 0; i < N; i++)
+        nth_central(i); /* so that every eighth is of one way, which has four lines */
     for (size_t n = 0; n < OBJECTS; n++) {
         size_t i = next_random(&x) % 4096 ? next_random(&x) % 5 * 8 : next_random(&x) % N;
         struct mcache *cache = next_random(&x) % 2 ? &c : &other;
@@ -201,19 +203,21 @@ END_TEST
 /* What another thread freed is used again, also a slot at a time. */
 START_TEST(freed_slots)
 {
-    for (size_t i = 0; i < 32; i++)
-        typedcache_alloc(&c, nth_central(1000 + i), 512);
+    struct mcache *caches[] = {&c, &other, &third};
+    for (size_t i = 0; i < 96; i++)
+        typedcache_alloc(caches[i / 32], nth_central(1000 + i % 32), 512);
     struct mcentral *m = nth_central(0);
     char *p[16];
-    for (int i = 0; i < 7; i++)
-        p[i] = typedcache_alloc(&c, m, 512);
-    ck_assert_uint_eq(mcache_line(&c, m->scan), 0);
-    ck_assert_int_eq(mspan_note_free(span_at(p[3]), mspan_index(span_at(p[3]), (uintptr_t)p[3])), FREED_OK);
+    for (int i = 0; i < 15; i++)
+        p[i] = typedcache_alloc(caches[i % 3], m, 512);
     struct mspan *s = span_at(p[0]);
-    for (; s->alloc_count < s->nelems || mspan_any_freed(s); mcache_flush(&other))
-        ck_assert_ptr_eq(span_at(typedcache_alloc(&other, m, 512)), s);
+    ck_assert_int_eq(mspan_note_free(s, mspan_index(s, (uintptr_t)p[3])), FREED_OK);
+    ck_assert_ptr_eq(typedcache_alloc(&c, m, 512), p[3]);
+    ck_assert_ptr_eq(span_at(typedcache_alloc(&other, m, 512)), s);
     ck_assert_int_eq((int)bits_count(s->alloc_bits, 1), s->nelems);
-    mcache_flush(&c);
+    ck_assert_uint_eq(mcache_line(&c, m->scan), 0);
+    for (int i = 0; i < 3; i++)
+        mcache_flush(caches[i]);
     check_heap_at_rest();
 }
 END_TEST
@@ -325,6 +329,25 @@ START_TEST(no_memory)
 }
 END_TEST
 
+/* The same of numbers alone, whose memory comes in chunks. */
+START_TEST(no_memory_for_numbers)
+{
+    int refused = 0;
+    for (size_t i = 0; i < 900; i++) {
+        struct gc_layout *l = nth(i);
+        for (unsigned class = 1; class < SIZECLASS_COUNT; class ++) {
+            os_fail(1, true);
+            struct mcentral *m = typed_central(l, class);
+            os_fail(0, false);
+            refused += !m;
+            ck_assert_ptr_nonnull(m ? m : typed_central(l, class));
+        }
+    }
+    ck_assert_int_ge(refused, 3);
+    ck_assert_uint_eq(typed_end(), SCAN_LAYOUT + 900 * (SIZECLASS_COUNT - 1));
+}
+END_TEST
+
 static void tests(TCase *tc)
 {
     tcase_add_checked_fixture(tc, setup, NULL);
@@ -341,5 +364,6 @@ static void tests(TCase *tc)
     tcase_add_test(tc, sampled);
     tcase_add_test(tc, numbers_run_out);
     tcase_add_test(tc, no_memory);
+    tcase_add_test(tc, no_memory_for_numbers);
 }
 CHECK_MAIN("unit/layout", tests)
