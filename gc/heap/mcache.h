@@ -33,6 +33,8 @@ enum {
     MCACHE_SLOTS = SPANCLASS_COUNT + MCACHE_LINES
 };
 
+_Static_assert(MCACHE_SLOTS <= UINT8_MAX, "a slot is named in 8 bits");
+
 /* Owner. */
 struct mcache_way {
     uint16_t scan[MCACHE_WAY_LINES]; /* the number of the mcentral that each line serves; 0: none yet */
