@@ -59,6 +59,20 @@ bench_built += %D%/ends-bdwgc
 %C%_ends_bdwgc_LDADD = $(BDWGC_LIBS)
 endif
 
+EXTRA_PROGRAMS += %D%/typed-spangc
+bench_built += %D%/typed-spangc
+%C%_typed_spangc_SOURCES = %D%/typed.c %D%/bench.h
+%C%_typed_spangc_LDFLAGS = $(bench_spangc_ldflags)
+%C%_typed_spangc_LDADD = libspangc.la
+if HAVE_BDWGC
+EXTRA_PROGRAMS += %D%/typed-bdwgc
+bench_built += %D%/typed-bdwgc
+%C%_typed_bdwgc_SOURCES = %D%/typed.c %D%/bench.h
+%C%_typed_bdwgc_CPPFLAGS = $(bench_bdwgc_cppflags)
+%C%_typed_bdwgc_LDFLAGS = $(AM_LDFLAGS) -pthread
+%C%_typed_bdwgc_LDADD = $(BDWGC_LIBS)
+endif
+
 EXTRA_PROGRAMS += %D%/stop-spangc
 bench_built += %D%/stop-spangc
 %C%_stop_spangc_SOURCES = %D%/stop.c %D%/bench.h

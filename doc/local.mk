@@ -1,6 +1,7 @@
 # doc/: manual pages and guides. Each public function has a page, which may be one line that leads to another.
 dist_man7_MANS += %D%/man/spangc.7
 dist_man3_MANS += \
+	%D%/man/GC_SPAN_LAYOUT.3 \
 	%D%/man/gc_add_cleanup.3 \
 	%D%/man/gc_add_root_callback.3 \
 	%D%/man/gc_add_roots.3 \
@@ -10,6 +11,7 @@ dist_man3_MANS += \
 	%D%/man/gc_base.3 \
 	%D%/man/gc_calloc.3 \
 	%D%/man/gc_calloc_noscan.3 \
+	%D%/man/gc_calloc_typed.3 \
 	%D%/man/gc_clear_stack.3 \
 	%D%/man/gc_collect.3 \
 	%D%/man/gc_collect_without_stacks.3 \
@@ -37,10 +39,13 @@ dist_man3_MANS += \
 	%D%/man/gc_is_reachable.3 \
 	%D%/man/gc_is_reachable_without_stacks.3 \
 	%D%/man/gc_keep_alive.3 \
+	%D%/man/gc_layout_fields.3 \
+	%D%/man/gc_layout_new.3 \
 	%D%/man/gc_malloc.3 \
 	%D%/man/gc_malloc_inline.3 \
 	%D%/man/gc_malloc_noscan.3 \
 	%D%/man/gc_malloc_noscan_inline.3 \
+	%D%/man/gc_malloc_typed.3 \
 	%D%/man/gc_malloc_uncollectable.3 \
 	%D%/man/gc_malloc_uncollectable_noscan.3 \
 	%D%/man/gc_posix_memalign.3 \

@@ -55,6 +55,8 @@ GC_SOURCES = \
 	%D%/heap/gcbits.h \
 	%D%/heap/heaplive.c \
 	%D%/heap/heaplive.h \
+	%D%/heap/layout.c \
+	%D%/heap/layout.h \
 	%D%/heap/mappings.c \
 	%D%/heap/mappings.h \
 	%D%/heap/mcache.c \
@@ -89,6 +91,10 @@ GC_SOURCES = \
 	%D%/heap/sysmem.h \
 	%D%/heap/treap.c \
 	%D%/heap/treap.h \
+	%D%/heap/typed.c \
+	%D%/heap/typed.h \
+	%D%/heap/typedcache.c \
+	%D%/heap/typedcache.h \
 	%D%/heap/weak.c \
 	%D%/heap/weak.h \
 	%D%/heap/weaklink.c \
@@ -204,6 +210,7 @@ GC_SOURCES = \
 	%D%/api/free.c \
 	%D%/api/init.c \
 	%D%/api/inline.c \
+	%D%/api/layout.c \
 	%D%/api/malloc.c \
 	%D%/api/oom.c \
 	%D%/api/reach.c \

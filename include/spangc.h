@@ -96,6 +96,94 @@ GC_SPAN_API int gc_vasprintf(char **out, const char *format, va_list args) GC_SP
 GC_SPAN_API void *gc_malloc_uncollectable(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
 GC_SPAN_API void *gc_malloc_uncollectable_noscan(size_t size) GC_SPAN_MALLOC GC_SPAN_SIZE(1);
 
+/* ---- layouts -------------------------------------------------------------------------------------------------- */
+
+/* A layout says which words of an element may hold pointers. An object that is allocated by it is scanned at these words
+ * and nowhere else: numbers in the others, which may look like addresses, keep nothing alive, and are not read. It has no
+ * byte more than another object, and its size class. What is written here of a pointer in another word: it holds nothing.
+ *
+ * Returns the layout of elements of `size` bytes, of which word i (bytes 8*i to 8*i + 7) may hold a pointer where bit i%64
+ * of bitmap[i/64] is set. The bitmap is copied. Equal sizes and bitmaps give the same layout. If no word or every word
+ * holds pointers, its objects are like those of gc_malloc_noscan, but zeroed, and of gc_malloc. EINVAL: size 0 or above
+ * GC_SPAN_LAYOUT_MAX; bitmap NULL; a bit set beyond the size; a bit set and a size that is no multiple of 8 (the words of
+ * the second element of an array would not be found). ENOMEM: no memory, or 65,534 pairs of layout and size class are in
+ * use. A layout is never freed, and takes some 100 bytes and 2 for each pointer, and 256 for each size class that it is
+ * used with. Takes a lock: make layouts once. (bdwgc: GC_make_descriptor; Go: the type of an allocation.) */
+struct gc_layout;
+#define GC_SPAN_LAYOUT_MAX 524288
+GC_SPAN_API struct gc_layout *gc_layout_new(size_t size, const uint64_t *bitmap);
+
+/* The same of a struct of `size` bytes, by n of its members: all words that a member covers may hold pointers. EINVAL also
+ * when a member does not consist of whole words of the struct, or lies beyond it: a pointer that is not at a multiple of 8,
+ * as in a packed struct, is not found by any scan. */
+struct gc_layout_field {
+    size_t offset, bytes;
+};
+GC_SPAN_API struct gc_layout *gc_layout_fields(size_t size, const struct gc_layout_field *fields, size_t n);
+
+/* GC_SPAN_LAYOUT(struct node, left, right): the layout of the type whose named members, 1 to 16, hold pointers. A member may
+ * be an array or a struct, and be named as `a.b` or `a[1]`. With GCC and clang the layout is looked up once for each place
+ * in the program; without them, each time. NULL as above. In functions only. */
+#define GC_SPAN_LAYOUT(type, ...) GC_SPAN_LAYOUT_OF_(type, GC_SPAN_FIELDS_(type, __VA_ARGS__))
+
+/* Returns one element of the layout, zeroed; NULL with errno = EINVAL when the layout is NULL, as it is when it could not be
+ * made. gc_realloc and gc_reallocarray keep the layout: what the object grows by holds further elements. Cost: that of
+ * gc_malloc and some instructions while the thread has a cached span of the layout. It has at most 32 of such spans;
+ * objects of a layout that it uses less come from a span that all threads share, under a lock. (bdwgc:
+ * GC_malloc_explicitly_typed.) */
+GC_SPAN_API void *gc_malloc_typed(const struct gc_layout *layout) GC_SPAN_MALLOC;
+
+/* Returns n elements, zeroed; ENOMEM when the product overflows; n 0 is size 0. (bdwgc: GC_calloc_explicitly_typed.) */
+GC_SPAN_API void *gc_calloc_typed(const struct gc_layout *layout, size_t n) GC_SPAN_MALLOC;
+
+/* What GC_SPAN_LAYOUT is made of, and not for programs. */
+#if defined __GNUC__
+static inline struct gc_layout *gc_layout_once_(struct gc_layout **once, size_t size,
+                                                const struct gc_layout_field *fields, size_t n)
+{
+    struct gc_layout *layout = __atomic_load_n(once, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(!layout, 0) && (layout = gc_layout_fields(size, fields, n)))
+        __atomic_store_n(once, layout, __ATOMIC_RELEASE);
+    return layout;
+}
+
+#define GC_SPAN_LAYOUT_OF_(type, ...)                                                                                  \
+    __extension__({                                                                                                    \
+        static struct gc_layout *gc_once_;                                                                             \
+        static const struct gc_layout_field gc_fields_[] = {__VA_ARGS__};                                              \
+        gc_layout_once_(&gc_once_, sizeof(type), gc_fields_, sizeof gc_fields_ / sizeof *gc_fields_);                  \
+    })
+#else
+#define GC_SPAN_LAYOUT_OF_(type, ...)                                                                                  \
+    gc_layout_fields(sizeof(type), (const struct gc_layout_field[]){__VA_ARGS__},                                      \
+                     sizeof((const struct gc_layout_field[]){__VA_ARGS__}) / sizeof(struct gc_layout_field))
+#endif
+
+/* clang-format off */
+#define GC_SPAN_FIELD_(t, f) {offsetof(t, f), sizeof(((t *)0)->f)}
+#define GC_SPAN_FIELDS_1_(t, f) GC_SPAN_FIELD_(t, f)
+#define GC_SPAN_FIELDS_2_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_1_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_3_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_2_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_4_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_3_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_5_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_4_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_6_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_5_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_7_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_6_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_8_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_7_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_9_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_8_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_10_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_9_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_11_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_10_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_12_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_11_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_13_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_12_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_14_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_13_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_15_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_14_(t, __VA_ARGS__)
+#define GC_SPAN_FIELDS_16_(t, f, ...) GC_SPAN_FIELD_(t, f), GC_SPAN_FIELDS_15_(t, __VA_ARGS__)
+#define GC_SPAN_PICK_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, pick, ...) pick
+#define GC_SPAN_FIELDS_(t, ...) \
+    GC_SPAN_PICK_(__VA_ARGS__, GC_SPAN_FIELDS_16_, GC_SPAN_FIELDS_15_, GC_SPAN_FIELDS_14_, GC_SPAN_FIELDS_13_, GC_SPAN_FIELDS_12_, \
+                  GC_SPAN_FIELDS_11_, GC_SPAN_FIELDS_10_, GC_SPAN_FIELDS_9_, GC_SPAN_FIELDS_8_, GC_SPAN_FIELDS_7_, GC_SPAN_FIELDS_6_, \
+                  GC_SPAN_FIELDS_5_, GC_SPAN_FIELDS_4_, GC_SPAN_FIELDS_3_, GC_SPAN_FIELDS_2_, GC_SPAN_FIELDS_1_, 0)(t, __VA_ARGS__)
+/* clang-format on */
+
 /* ---- let go -------------------------------------------------------------------------------------------------- */
 
 /* Frees the object that starts at `p`; its memory may be handed out again at once. Never needed, always allowed. NULL,

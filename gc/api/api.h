@@ -23,15 +23,22 @@ void api_refuse_interrupted(const char *call);
 /* What an allocation asks for beside its size. */
 enum alloc_flags {
     ALLOC_NOSCAN = 1,
-    ALLOC_ZERO = 2,       /* zeroed also when it is noscan */
-    ALLOC_PINNED = 4,     /* uncollectable */
-    ALLOC_QUIET = 8,      /* the out-of-memory handler is not asked */
-    ALLOC_EPHEMERON = 16, /* of the class of ephemerons, zeroed before the world can be stopped */
-    ALLOC_ALIGN_SHIFT = 8 /* from here up: log2 of an alignment in pages, for large objects */
+    ALLOC_ZERO = 2,         /* zeroed also when it is noscan */
+    ALLOC_PINNED = 4,       /* uncollectable */
+    ALLOC_QUIET = 8,        /* the out-of-memory handler is not asked */
+    ALLOC_EPHEMERON = 16,   /* of the class of ephemerons, zeroed before the world can be stopped */
+    ALLOC_ALIGN_SHIFT = 8,  /* 8 bits: log2 of an alignment in pages, for large objects */
+    ALLOC_LAYOUT_SHIFT = 16 /* from here up: the number of a layout's mcentral for the size (heap/typed.h), or 0 */
 };
+
+static inline unsigned alloc_align_log2(unsigned flags) { return flags >> ALLOC_ALIGN_SHIFT & 0xff; }
+static inline uint16_t alloc_layout(unsigned flags) { return (uint16_t)(flags >> ALLOC_LAYOUT_SHIFT); }
 
 /* The general path: any size, may collect, asks the out-of-memory handler. NULL with errno = ENOMEM. */
 void *api_alloc_slow(size_t size, unsigned flags);
+
+/* So many bytes of elements of the layout, zeroed; NULL as above. */
+void *api_alloc_typed(const struct gc_layout *l, size_t bytes);
 
 /* Run fn in the calling thread with its registers saved; for collections and world stops. */
 void api_collect(bool stacks);

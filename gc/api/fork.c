@@ -21,6 +21,7 @@
 #include "cycle/sweeper.h"
 #include "cycle/sysmon.h"
 #include "heap/gcbits.h"
+#include "heap/layout.h"
 #include "heap/pageheap.h"
 #include "heap/persistentalloc.h"
 #include "heap/pinned.h"
@@ -45,6 +46,7 @@ static void acquire_heap(void)
     flight_fork_acquire();
     stacks_fork_acquire();
     thrown_fork_acquire();
+    layout_fork_acquire();
     mcentral_fork_acquire();
     pageheap_fork_acquire();
     gcbits_fork_acquire();
@@ -65,6 +67,7 @@ static void release_heap(void)
     gcbits_fork_release();
     pageheap_fork_release();
     mcentral_fork_release();
+    layout_fork_release();
     thrown_fork_release();
     stacks_fork_release();
     flight_fork_release();

@@ -8,6 +8,7 @@
  * One test catches every rare event: alloc_cache == 0 is an exhausted group, a class not used yet, size 0, and a thread
  * that the library has not seen. Everything else is api_alloc_slow. */
 #include "api/api.h"
+#include "heap/layout.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -64,6 +65,25 @@ void *gc_malloc(size_t size)
     if (unlikely(size > SMALL_MAX))
         return api_alloc_slow(size, 0);
     return take_small(mcache_self, spanclass_make(sizeclass_of(size), false), size, 0);
+}
+
+/* In the region: a handler of the program may give the line to another layout before. Slot 0 is always empty. */
+void *gc_malloc_typed(const struct gc_layout *layout)
+{
+    struct mcache *c = mcache_self;
+    if (unlikely(!layout)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    region_enter(c);
+    struct mcache_slot *sl = &c->slots[mcache_line(c, layout_single(layout))];
+    if (unlikely(sl->alloc_cache == 0)) {
+        region_leave_quick(c);
+        return api_alloc_typed(layout, layout->size);
+    }
+    size_t n = sl->elemsize;
+    void *p = mcache_take_sized(sl, layout->size, n);
+    return region_leave_quick(c) ? park_with(p, n, 0) : zero_object(p, n);
 }
 
 /* A part of the thread's tiny block at the alignment of its size, or NULL when none is left. */

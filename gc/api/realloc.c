@@ -1,12 +1,13 @@
 /* realloc.c - gc_realloc, gc_reallocarray.
  * Owns:   nothing. Locks: none.
- * Keeps:  .kind  the new object is scanned, and collectable, if and only if the old one was
+ * Keeps:  .kind  the new object is scanned, and collectable, if and only if the old one was, and by the same layout
  * Below:  malloc, find, free.   Above: the program.
  *
  * The old object is held by this frame while the new one is allocated: it lies above the boundary and is scanned. */
 #include "api/api.h"
 #include "base/report.h"
 #include "heap/ephemeron.h"
+#include "heap/typed.h"
 #include "watch/guard.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ struct old {
     struct object o;
     size_t usable; /* bytes from p to the end of what it may use */
     unsigned flags;
-    bool part; /* of a tiny block */
+    const struct gc_layout *layout; /* or NULL */
+    bool part;                      /* of a tiny block */
 };
 
 static void look_up(struct thread *t, const void *p, struct old *old)
@@ -33,6 +35,7 @@ static void look_up(struct thread *t, const void *p, struct old *old)
     size_t bytes = unlikely(guard_on) ? guard_asked(s, old->o.index) : s->elemsize;
     old->usable = old->o.base + bytes - (uintptr_t)p;
     old->flags = (s->scan == SCAN_NONE ? ALLOC_NOSCAN : 0u) | (s->pinned ? ALLOC_PINNED : 0u);
+    old->layout = s->scan >= SCAN_LAYOUT ? typed_layout(s->scan) : NULL;
     region_leave(&t->mcache);
 }
 
@@ -47,11 +50,13 @@ static void *resize(void *p, const struct old *old, size_t size)
     return p;
 }
 
-static void *alloc_like(size_t size, unsigned flags)
+static void *alloc_like(size_t size, const struct old *old)
 {
-    if (flags & ALLOC_PINNED)
-        return api_alloc_slow(size, flags);
-    return flags & ALLOC_NOSCAN ? gc_malloc_noscan(size) : gc_malloc(size);
+    if (old->flags & ALLOC_PINNED)
+        return api_alloc_slow(size, old->flags);
+    if (old->layout)
+        return api_alloc_typed(old->layout, size);
+    return old->flags & ALLOC_NOSCAN ? gc_malloc_noscan(size) : gc_malloc(size);
 }
 
 /* In place while at least half of a small object stays used, or a large one keeps its pages; memory is worth more than
@@ -64,7 +69,7 @@ static bool fits(const struct old *old, size_t size)
 
 static void *move(void *p, const struct old *old, size_t size)
 {
-    void *q = alloc_like(size, old->flags);
+    void *q = alloc_like(size, old);
     if (!q)
         return NULL;
     /* A part's bytes are copied up to the end of its block, where the new one may be a part too. */

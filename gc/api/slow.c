@@ -12,6 +12,7 @@
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
 #include "heap/pinned.h"
+#include "heap/typedcache.h"
 #include "watch/events.h"
 #include "watch/guard.h"
 #include "watch/mprof.h"
@@ -40,20 +41,29 @@ static void prepare_ephemeron(struct mcache *c, void *p)
         mcache_set_fresh(c, 0);
 }
 
+/* Not from a slot that is the spanclass's. In a region. */
+static NOINLINE void *small_other(struct mcache *c, spanclass spc, size_t size, unsigned flags)
+{
+    bool chosen = false;
+    if (alloc_layout(flags))
+        return typedcache_alloc(c, typed_at(alloc_layout(flags)), size);
+    void *p = pinned_alloc(spc, size, &chosen);
+    if (chosen)
+        mcache_set_fresh(c, (uintptr_t)p);
+    return p;
+}
+
 static void *small(struct mcache *c, size_t size, unsigned flags)
 {
     spanclass spc = class_for(size, flags);
     void *p = NULL;
-    bool chosen = false;
     region_enter(c);
-    if (flags & ALLOC_PINNED)
-        p = pinned_alloc(spc, size, &chosen);
+    if (unlikely(flags >> ALLOC_LAYOUT_SHIFT || flags & ALLOC_PINNED))
+        p = small_other(c, spc, size, flags);
     else
         p = mcache_alloc(c, spc, spc == SPANCLASS_TINY ? TINY_SIZE : size);
     if (p && spc == SPANCLASS_TINY)
         p = mcache_start_tiny(c, p, size);
-    if (chosen)
-        mcache_set_fresh(c, (uintptr_t)p);
     if (p && spc == SPANCLASS_EPHEMERON)
         prepare_ephemeron(c, p);
     if (region_leave_quick(c))
@@ -63,12 +73,19 @@ static void *small(struct mcache *c, size_t size, unsigned flags)
     return p;
 }
 
+static struct mspan *large_span(size_t size, unsigned flags)
+{
+    if (alloc_layout(flags))
+        return mcentral_alloc_large_typed(typed_at(alloc_layout(flags)), pages_for(size));
+    return mcentral_alloc_large(pages_for(size), (size_t)1 << alloc_align_log2(flags), flags & ALLOC_NOSCAN,
+                                flags & ALLOC_PINNED);
+}
+
 /* Zeroing is outside the region: it takes as long as the object is large. */
 static void *large(struct mcache *c, size_t size, unsigned flags)
 {
     region_enter(c);
-    struct mspan *s = mcentral_alloc_large(pages_for(size), (size_t)1 << (flags >> ALLOC_ALIGN_SHIFT),
-                                           flags & ALLOC_NOSCAN, flags & ALLOC_PINNED);
+    struct mspan *s = large_span(size, flags);
     void *p = s ? (void *)s->base : NULL;
     if (s && size == s->elemsize)
         s->exact = true;
@@ -87,7 +104,7 @@ static void *large(struct mcache *c, size_t size, unsigned flags)
 
 static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
 {
-    void *p = size > SMALL_MAX || flags >> ALLOC_ALIGN_SHIFT ? large(c, size, flags) : small(c, size, flags);
+    void *p = size > SMALL_MAX || alloc_align_log2(flags) ? large(c, size, flags) : small(c, size, flags);
     events_heap_growth(pageheap_mapped());
     trace_footprint();
     sysmon_note();
@@ -96,7 +113,7 @@ static void *try_alloc(struct mcache *c, size_t size, unsigned flags)
 
 static bool fits_address_space(size_t size, unsigned flags)
 {
-    size_t slack = ((size_t)1 << (flags >> ALLOC_ALIGN_SHIFT)) * HEAP_PAGE;
+    size_t slack = ((size_t)1 << alloc_align_log2(flags)) * HEAP_PAGE;
     return size <= arena.max && slack <= arena.max - size;
 }
 
@@ -122,9 +139,11 @@ static void *alloc(struct mcache *c, size_t size, unsigned flags)
 /* As a report names it; other functions allocate through these. */
 static const char *name_of(unsigned flags)
 {
-    if (flags & ALLOC_EPHEMERON)
-        return "gc_ephemeron_new";
-    return flags & ALLOC_PINNED ? "gc_malloc_uncollectable" : flags & ALLOC_NOSCAN ? "gc_malloc_noscan" : "gc_malloc";
+    return flags >> ALLOC_LAYOUT_SHIFT ? "gc_malloc_typed"
+           : flags & ALLOC_EPHEMERON   ? "gc_ephemeron_new"
+           : flags & ALLOC_PINNED      ? "gc_malloc_uncollectable"
+           : flags & ALLOC_NOSCAN      ? "gc_malloc_noscan"
+                                       : "gc_malloc";
 }
 
 /* Out of the allocating functions' way: it has a large frame. */

@@ -23,6 +23,7 @@ enum lock_rank {
     RANK_FLIGHT,                   /* threads not joined yet, by their id */
     RANK_STACKS,                   /* coroutine stacks and their pool */
     RANK_THROWN,                   /* C++ exceptions */
+    RANK_LAYOUT,                   /* layouts, and allocation of single slots of them */
     RANK_MCENTRAL,                 /* one per spanclass; two at once only by fork, in order of address */
     RANK_PAGEHEAP,                 /* free runs, page table, span records */
     RANK_GCBITS,                   /* free bitmaps */

@@ -87,7 +87,7 @@ static void mark_contents(struct mspan *s, size_t i, void *m)
     if (ephemeron_is(s))
         ephemerons_mark_value(m, mspan_slot(s, i));
     else
-        mark_roots(m, mspan_slot(s, i), mspan_slot(s, i) + s->elemsize, false);
+        mark_referents(m, (struct ref){s, i});
     markers_drain(m);
     if (bits_test(s->gcmark_bits, i))
         note_cycle(e, s, i);

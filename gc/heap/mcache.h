@@ -24,6 +24,25 @@ struct mcache_hidden {
     uint64_t chosen; /* within rest */
 };
 
+/* The slots above those of the spanclasses are lines: each serves one mcentral of a layout at a time, whichever the thread
+ * allocates from much. Which lines one may have follows from its number: those of its way. See typedcache.c */
+enum {
+    MCACHE_WAYS = 8,
+    MCACHE_WAY_LINES = 4,
+    MCACHE_LINES = MCACHE_WAYS * MCACHE_WAY_LINES,
+    MCACHE_SLOTS = SPANCLASS_COUNT + MCACHE_LINES
+};
+
+_Static_assert(MCACHE_SLOTS <= UINT8_MAX, "a slot is named in 8 bits");
+
+/* Owner. */
+struct mcache_way {
+    uint16_t scan[MCACHE_WAY_LINES]; /* the number of the mcentral that each line serves; 0: none yet */
+    uint16_t waits;                  /* the number of the last one that no line served, and how often it was */
+    uint8_t times;
+    uint8_t oldest; /* line that is given to another next */
+};
+
 struct mcache {
     _Atomic uint8_t busy; /* depth of regions the thread is in: it may not be stopped while > 0. Owner */
     _Atomic uint8_t
@@ -33,10 +52,11 @@ struct mcache {
     uintptr_t tiny_end; /* its end; 0 without one */
     _Atomic uint32_t refills; /* groups claimed: who allocates is seen by it. Owner; read by the stopper */
     uint64_t lookups;         /* pointers looked up, for memstats. Owner */
-    uint64_t used[(SPANCLASS_COUNT + 63) / 64]; /* bit a spanclass: its slot or batch may hold something to give back */
-    struct mcache_slot slots[SPANCLASS_COUNT];
-    struct span_batch batches[SPANCLASS_COUNT];
-    struct mcache_hidden hidden[SPANCLASS_COUNT];
+    uint64_t used[(MCACHE_SLOTS + 63) / 64]; /* bit a slot: it or its batch may hold something to give back */
+    struct mcache_slot slots[MCACHE_SLOTS];  /* by spanclass; then the lines */
+    struct span_batch batches[MCACHE_SLOTS];
+    struct mcache_hidden hidden[MCACHE_SLOTS];
+    struct mcache_way ways[MCACHE_WAYS];
     struct sampler sampler;
     _Atomic uintptr_t fresh; /* the object taken last, if it is to be sampled and has not been yet: a root. Owner */
 };
@@ -85,13 +105,30 @@ static inline uintptr_t mcache_fresh(const struct mcache *c)
     return atomic_load_explicit(&c->fresh, memory_order_relaxed);
 }
 
-/* Make the slot's group not empty, but for hidden slots: the next group of its span, or another span. False when memory
+/* The slot that serves this mcentral of a layout; 0, which is no line, when none does. In a region, or nobody is sure that it
+ * still does. */
+static ALWAYS_INLINE unsigned mcache_line(const struct mcache *c, uint16_t scan)
+{
+    unsigned way = scan % MCACHE_WAYS, first = SPANCLASS_COUNT + way * MCACHE_WAY_LINES;
+    const struct mcache_way *w = &c->ways[way];
+    for (unsigned i = 0; i < MCACHE_WAY_LINES; i++)
+        if (w->scan[i] == scan)
+            return first + i;
+    return 0;
+}
+
+/* From here on a slot is named by its number: a spanclass, or a line.
+ *
+ * Make the slot's group not empty, but for hidden slots: the next group of its span, or another span. False when memory
  * cannot be had. In a region. */
-bool mcache_refill(struct mcache *c, spanclass spc);
+bool mcache_refill(struct mcache *c, uint8_t slot);
 
 /* A free slot for `size` bytes, refilled if need be, and c->fresh if it is one to be sampled; NULL when memory cannot be
  * had. In a region. */
-void *mcache_alloc(struct mcache *c, spanclass spc, size_t size);
+void *mcache_alloc(struct mcache *c, uint8_t slot, size_t size);
+
+/* Give back all that a line has, so that it may serve another. In a region. */
+void mcache_empty_line(struct mcache *c, uint8_t slot);
 
 /* Give everything back: spans, the tiny block, counts. Owner, or the collector while the world is stopped. */
 void mcache_flush(struct mcache *c);

@@ -1,10 +1,12 @@
-/* mcentral.c - lists of spans by sweep state, one mcentral a spanclass, and as many for uncollectable objects.
+/* mcentral.c - lists of spans by sweep state, one mcentral a spanclass, as many for uncollectable objects, and those of
+ * layouts (typed.c).
  * Owns:   every span in use that is in no mcache.
  * Locks:  MCENTRAL, one each, never held across a sweep or a call of the page heap.
  * Keeps:  .list      a span's `list` names the list that it is in                                   (push, remove)
  *         .swept     a span in a swept list is swept, one in an unswept list is not: who claims it takes it out
  *                    under the same lock                                                             (pop_unswept)
  *         .room      a span in a partial list has a slot to take: what makes it so only its next owner undoes (has_room)
+ *         .late      an mcentral that was made after the end of a mark has no span that mark left unswept (mcentral_begin_sweep)
  *         .inflight  a span is claimed, swept and put where it belongs in one region: none is in between while the
  *                    world is stopped                                                                (mspan_check)
  *         .fork      an empty cache changes nothing before it has taken the lock of an mcentral: a child forked while
@@ -15,6 +17,7 @@
 #include "base/check.h"
 #include "heap/heaplive.h"
 #include "heap/pageheap.h"
+#include "heap/typed.h"
 
 #include <sched.h>
 
@@ -26,19 +29,38 @@ enum {
 };
 
 static struct mcentral centrals[CENTRALS]; /* [pinned * SPANCLASS_COUNT + spanclass] */
-static _Atomic uint32_t cursor = CENTRALS; /* centrals below it have no unswept span left */
+
+/* By number: these, then those of layouts. The ones below `cursor` have no unswept span left, nor have those from
+ * `sweep_end` on, which the world being stopped writes. */
+static _Atomic uint32_t cursor = CENTRALS, sweep_end = CENTRALS;
+
+void mcentral_start(struct mcentral *c, spanclass spc, bool pinned)
+{
+    lock_init(&c->lock, RANK_MCENTRAL);
+    c->spc = spc;
+    c->pinned = pinned;
+}
 
 void mcentral_init(void)
 {
-    for (int i = 0; i < CENTRALS; i++) {
-        lock_init(&centrals[i].lock, RANK_MCENTRAL);
-        centrals[i].spc = (spanclass)(i % SPANCLASS_COUNT);
-        centrals[i].pinned = i >= SPANCLASS_COUNT;
-    }
+    for (int i = 0; i < CENTRALS; i++)
+        mcentral_start(&centrals[i], (spanclass)(i % SPANCLASS_COUNT), i >= SPANCLASS_COUNT);
+}
+
+static uint32_t count(void) { return CENTRALS + typed_end() - SCAN_LAYOUT; }
+
+static struct mcentral *numbered(uint32_t i)
+{
+    return i < CENTRALS ? &centrals[i] : typed_at((uint16_t)(i - CENTRALS + SCAN_LAYOUT));
 }
 
 struct mcentral *mcentral_get(spanclass spc, bool pinned) { return &centrals[(pinned ? SPANCLASS_COUNT : 0) + spc]; }
-struct mcentral *mcentral_of(const struct mspan *s) { return mcentral_get(s->spanclass_, s->pinned); }
+
+struct mcentral *mcentral_of(const struct mspan *s)
+{
+    uint16_t scan = s->scan;
+    return unlikely(scan >= SCAN_LAYOUT) ? typed_at(scan) : mcentral_get(s->spanclass_, s->pinned);
+}
 
 static unsigned swept_parity(void) { return sweepgen_now() / 2 % 2; }
 static bool has_room(const struct mspan *s) { return s->alloc_count < s->nelems || mspan_any_freed(s); }
@@ -253,10 +275,12 @@ static struct mspan *get_pages(struct pageheap_request *rq)
 
 static struct mspan *fresh_span(const struct mcentral *c)
 {
-    struct pageheap_request rq = {
-        .npages = sizeclass_pages[spanclass_sizeclass(c->spc)], .align_pages = 1, .spc = c->spc, .pinned = c->pinned};
-    struct mspan *s = get_pages(&rq);
-    return s;
+    struct pageheap_request rq = {.npages = sizeclass_pages[spanclass_sizeclass(c->spc)],
+                                  .align_pages = 1,
+                                  .spc = c->spc,
+                                  .layout = c->scan,
+                                  .pinned = c->pinned};
+    return get_pages(&rq);
 }
 
 static uint64_t room(const struct mspan *s) { return (uint64_t)(s->nelems - s->alloc_count) * s->elemsize; }
@@ -304,12 +328,8 @@ void mcentral_return_batch(struct mcentral *c, struct span_batch *b)
     free_batch(empty);
 }
 
-struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned)
+static struct mspan *alloc_large(struct pageheap_request rq)
 {
-    struct pageheap_request rq = {.npages = npages,
-                                  .align_pages = align_pages,
-                                  .spc = noscan ? SPANCLASS_LARGE_NOSCAN : SPANCLASS_LARGE,
-                                  .pinned = pinned};
     struct mspan *s = get_pages(&rq);
     if (!s)
         return NULL;
@@ -318,6 +338,20 @@ struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool nosca
     heap_live_add(mspan_bytes(s));
     put_back(s, 0);
     return s;
+}
+
+struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned)
+{
+    return alloc_large((struct pageheap_request){.npages = npages,
+                                                 .align_pages = align_pages,
+                                                 .spc = noscan ? SPANCLASS_LARGE_NOSCAN : SPANCLASS_LARGE,
+                                                 .pinned = pinned});
+}
+
+struct mspan *mcentral_alloc_large_typed(const struct mcentral *c, size_t npages)
+{
+    return alloc_large(
+        (struct pageheap_request){.npages = npages, .align_pages = 1, .spc = SPANCLASS_LARGE, .layout = c->scan});
 }
 
 /* Who swept the span has put it into no list yet, or has given it to the page heap. */
@@ -383,9 +417,9 @@ bool mcentral_sweep_one(size_t *pages)
 {
     for (;;) {
         uint32_t i = atomic_load_explicit(&cursor, memory_order_relaxed);
-        if (i >= CENTRALS)
+        if (i >= atomic_load_explicit(&sweep_end, memory_order_relaxed))
             return false;
-        struct mcentral *c = &centrals[i];
+        struct mcentral *c = numbered(i);
         lock_acquire(&c->lock);
         struct mspan *s = claim(pop(c, full_list(!swept_parity())));
         if (!s)
@@ -405,10 +439,15 @@ void mcentral_begin_sweep(void)
 {
     CHECK(mcentral_all_swept(), "mcentral.swept");
     atomic_fetch_add_explicit(&heap_sweepgen, 2, memory_order_release);
+    atomic_store_explicit(&sweep_end, count(), memory_order_relaxed);
     atomic_store_explicit(&cursor, 0, memory_order_relaxed);
 }
 
-bool mcentral_all_swept(void) { return atomic_load_explicit(&cursor, memory_order_relaxed) >= CENTRALS; }
+bool mcentral_all_swept(void)
+{
+    return atomic_load_explicit(&cursor, memory_order_relaxed) >=
+           atomic_load_explicit(&sweep_end, memory_order_relaxed);
+}
 
 void mcentral_each_pinned(void (*fn)(struct mspan *s, void *arg), void *arg)
 {
@@ -418,26 +457,39 @@ void mcentral_each_pinned(void (*fn)(struct mspan *s, void *arg), void *arg)
                 fn(s, arg);
 }
 
+static void add_counts(struct mcentral *c, uint64_t *mallocs, uint64_t *frees)
+{
+    lock_acquire(&c->lock);
+    *mallocs += c->mallocs;
+    *frees += c->frees;
+    lock_release(&c->lock);
+}
+
 void mcentral_read_counts(spanclass spc, uint64_t *mallocs, uint64_t *frees)
 {
     *mallocs = *frees = 0;
-    for (int pinned = 0; pinned < 2; pinned++) {
-        struct mcentral *c = mcentral_get(spc, pinned);
-        lock_acquire(&c->lock);
-        *mallocs += c->mallocs;
-        *frees += c->frees;
-        lock_release(&c->lock);
+    for (int pinned = 0; pinned < 2; pinned++)
+        add_counts(mcentral_get(spc, pinned), mallocs, frees);
+}
+
+void mcentral_each_typed(mcentral_counts_fn fn, void *arg)
+{
+    for (uint32_t i = CENTRALS; i < count(); i++) {
+        uint64_t mallocs = 0, frees = 0;
+        add_counts(numbered(i), &mallocs, &frees);
+        fn(numbered(i)->spc, mallocs, frees, arg);
     }
 }
 
+/* The lock of layouts is held: there will be no more of them. */
 void mcentral_fork_acquire(void)
 {
-    for (int i = 0; i < CENTRALS; i++)
-        lock_acquire_same_rank(&centrals[i].lock);
+    for (uint32_t i = 0; i < count(); i++)
+        lock_acquire_same_rank(&numbered(i)->lock);
 }
 
 void mcentral_fork_release(void)
 {
-    for (int i = CENTRALS; i-- > 0;)
-        lock_release_same_rank(&centrals[i].lock);
+    for (uint32_t i = count(); i-- > 0;)
+        lock_release_same_rank(&numbered(i)->lock);
 }

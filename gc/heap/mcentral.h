@@ -16,15 +16,23 @@ enum {
     LIST_KINDS = LIST_FULL + 2
 };
 
+struct gc_layout;
+
 struct mcentral {
     struct lock lock; /* every field below; each span's next, prev and list while it is here */
     struct mspan *lists[LIST_KINDS];
     uint64_t mallocs, frees; /* objects, as far as mcaches have told */
     spanclass spc;
     bool pinned;
+    uint16_t scan; /* of a layout: its number, see typed.h; else 0. Written once, as are the two below */
+    struct gc_layout *layout;
+    struct mcentral *next_of_layout; /* of another size class */
 } __attribute__((aligned(128)));
 
 void mcentral_init(void);
+
+/* One that holds nothing yet. */
+void mcentral_start(struct mcentral *c, spanclass spc, bool pinned);
 
 /* The mcentral of a span, and of a class. */
 struct mcentral *mcentral_of(const struct mspan *s);
@@ -54,6 +62,9 @@ void mcentral_return_batch(struct mcentral *c, struct span_batch *b);
 /* A span of its own for one large object; NULL as above. */
 struct mspan *mcentral_alloc_large(size_t npages, size_t align_pages, bool noscan, bool pinned);
 
+/* The same of a layout, whose mcentral for large objects this is. */
+struct mspan *mcentral_alloc_large_typed(const struct mcentral *c, size_t npages);
+
 /* Give the pages of a large object back at once. The span is swept. False when another thread did so meanwhile. */
 bool mcentral_free_large(struct mspan *s);
 
@@ -76,8 +87,13 @@ bool mcentral_all_swept(void);
 /* Every span that holds uncollectable objects. The world is stopped and the caches are flushed. */
 void mcentral_each_pinned(void (*fn)(struct mspan *s, void *arg), void *arg);
 
-/* Objects of the class allocated and freed so far, pinned ones included. */
+/* Objects of the class allocated and freed so far, pinned ones included, and not those of layouts: what gc_free let go of
+ * those counts here, what a sweep found dead there. */
 void mcentral_read_counts(spanclass spc, uint64_t *mallocs, uint64_t *frees);
+
+/* Calls fn with the counts of every mcentral of a layout. */
+typedef void (*mcentral_counts_fn)(spanclass spc, uint64_t mallocs, uint64_t frees, void *arg);
+void mcentral_each_typed(mcentral_counts_fn fn, void *arg);
 
 void mcentral_fork_acquire(void);
 void mcentral_fork_release(void);

@@ -6,6 +6,7 @@
  *         .bits    no bit beyond nelems is set in any bitmap                                (mspan_check)
  *         .marked  gcmark_bits are all zero except from the start of marking to the sweep   (sweep.c)
  *         .preset  and in between they are set for every slot that holds no object          (sweep.c)
+ *         .scan    what is never scanned has a spanclass that says so, and nothing else has    (mspan_init_objects)
  *         .freed   a slot's free bit is set only while its alloc bit is; `freed` is never below the number of bits
  *                  set, also in the eyes of a child forked meanwhile. The bit is the last that mspan_note_free
  *                  touches: once it is set, the owner may fold it and give the span up    (mspan_note_free)
@@ -45,10 +46,11 @@ void mspan_begin_mark(struct mspan *s)
 
 void mspan_forget_marks(struct mspan *s) { memset(s->gcmark_bits, 0, mspan_words(s) * sizeof *s->gcmark_bits); }
 
-bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned)
+bool mspan_init_objects(struct mspan *s, spanclass spc, uint16_t scan, bool pinned)
 {
+    CHECK((scan == SCAN_NONE) == spanclass_noscan(spc), "mspan.scan");
     s->spanclass_ = spc;
-    s->scan = spanclass_noscan(spc) ? SCAN_NONE : SCAN_ALL;
+    s->scan = scan;
     s->pinned = pinned;
     bool large = mspan_is_large(s);
     s->elemsize = large ? mspan_bytes(s) : spanclass_size(spc);

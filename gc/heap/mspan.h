@@ -11,9 +11,9 @@ enum mspan_special { SPECIAL_NONE, SPECIAL_EMPTY, SPECIAL_SOME };
 
 enum mspan_state { MSPAN_DEAD, MSPAN_FREE, MSPAN_INUSE };
 
-/* What the marker does with an object of the span. The noscan bit of the spanclass is the first of these; layouts,
- * mark procedures and per-object descriptors will be others. */
-enum scan_kind { SCAN_NONE, SCAN_ALL };
+/* What the marker does with an object of the span. From SCAN_LAYOUT on it is the number of a layout and a size class
+ * (typed.h), and only the words that the layout names are read; mark procedures and per-object descriptors will be others. */
+enum scan_kind { SCAN_NONE, SCAN_ALL, SCAN_LAYOUT };
 
 struct mcache;
 
@@ -31,16 +31,16 @@ struct mspan {
     _Atomic(uint64_t *) free_bits; /* bit a slot: gc_free was called. Made by the first, any thread, atomically */
     uint32_t npages;               /* heap */
     uint32_t divmul;               /* ceil(2^32 / elemsize); 0 for one object. heap */
+    _Atomic uint32_t sweepgen;     /* see sweep.h */
     uint16_t nelems;               /* slots. heap */
+    uint16_t scan;                 /* enum scan_kind. heap */
+    _Atomic uint16_t freed;        /* bits set in free_bits, or about to be. any thread */
     uint8_t spanclass_;            /* heap */
-    uint8_t scan;                  /* enum scan_kind. heap */
     _Atomic uint8_t state;         /* enum mspan_state. heap; released when it becomes INUSE */
     bool pinned;                   /* its objects are uncollectable. heap */
     bool exact;                    /* an object may use all of elemsize, so that one past its end is the next slot's
                                      address. owner; or anyone, set only, with the object in hand */
     uint8_t list;                  /* enum mcentral_list it is on; none unless in use and in no mcache. central */
-    _Atomic uint32_t sweepgen;     /* see sweep.h */
-    _Atomic uint16_t freed;        /* bits set in free_bits, or about to be. any thread */
     _Atomic uint8_t special;       /* enum mspan_special. Lock of specials.c */
 
     struct mspan *next, *prev; /* in a list of the mcentral (central) or of the page heap (heap) */
@@ -50,7 +50,8 @@ struct mspan {
                 owner;            /* the mcache that allocates from it. central when set, owner when cleared */
             int32_t alloc_count;  /* popcount of alloc_bits when the span was last out of any mcache, less what
                                      its owner freed since. owner */
-            uint32_t groups_done; /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
+            uint16_t groups_done; /* words of alloc_bits that its mcache has claimed: Go's freeindex / 64. owner */
+            uint8_t slot;         /* its place in the owner's slots. owner, before it says that it is */
             uint64_t own_bits[MSPAN_OWN_WORDS]; /* alloc_bits, when they fit */
         };
         struct {                                 /* a free run */
@@ -84,7 +85,7 @@ static ALWAYS_INLINE size_t mspan_index(const struct mspan *s, uintptr_t p)
 static ALWAYS_INLINE uintptr_t mspan_slot(const struct mspan *s, size_t i) { return s->base + i * s->elemsize; }
 
 /* Make pages of a span that is not yet in use objects of the class; false when bitmaps cannot be had. */
-bool mspan_init_objects(struct mspan *s, spanclass spc, bool pinned);
+bool mspan_init_objects(struct mspan *s, spanclass spc, uint16_t scan, bool pinned);
 
 /* Before a mark, the world stopped: the mark bits of slots that hold no object are set, of the others clear. */
 void mspan_begin_mark(struct mspan *s);

@@ -193,13 +193,18 @@ static void map_span(struct mspan *s, struct mspan *to)
         arena_set_span(page + i, to);
 }
 
+static uint16_t scan_of(const struct pageheap_request *rq)
+{
+    return rq->layout ? rq->layout : spanclass_noscan(rq->spc) ? SCAN_NONE : SCAN_ALL;
+}
+
 struct mspan *pageheap_alloc(const struct pageheap_request *rq)
 {
     struct mspan *spare[3], *s = NULL;
     lock_acquire(&lock);
     if (rq->npages + rq->align_pages < UINT32_MAX && spare_records(spare))
         s = cut_run(rq, spare);
-    if (s && !mspan_init_objects(s, rq->spc, rq->pinned)) {
+    if (s && !mspan_init_objects(s, rq->spc, scan_of(rq), rq->pinned)) {
         give_back(s, side_of(rq->spc));
         s = NULL;
     }

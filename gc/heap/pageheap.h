@@ -20,6 +20,7 @@ struct pageheap_request {
     size_t npages;
     size_t align_pages; /* the span starts at a multiple of so many pages; a power of two, usually 1 */
     spanclass spc;
+    uint16_t layout; /* the span's scan kind, where it is of a layout; else 0, and the spanclass says what it is */
     bool pinned;
     bool may_grow; /* take memory from the OS if no free run fits */
 };

@@ -12,14 +12,17 @@ static uint16_t grey_of(const struct mspan *s)
 {
     if (s->scan == SCAN_NONE)
         return GREY_NONE;
-    return mspan_is_large(s) ? GREY_IN_PIECES : (uint16_t)(s->elemsize / sizeof(uintptr_t));
+    if (mspan_is_large(s))
+        return GREY_IN_PIECES;
+    return (uint16_t)(s->elemsize / sizeof(uintptr_t) | (s->scan >= SCAN_LAYOUT ? GREY_TYPED : 0u));
 }
 
 void pagemark_set(const struct mspan *s)
 {
     struct pagemark m = {.base = s->base,
                          .bits = s->gcmark_bits,
-                         .elemsize = s->elemsize,
+                         .elemsize = s->elemsize & (((uint64_t)1 << 48) - 1),
+                         .scan = s->scan,
                          .divmul = s->divmul,
                          .nelems = s->nelems,
                          .grey = grey_of(s)};
@@ -38,7 +41,8 @@ void pagemark_check(const struct mspan *s)
     for (size_t i = 0, page = arena_page(s->base); i < s->npages; i++) {
         const struct pagemark *m = &arena.marks[page + i];
         CHECK_ALWAYS(m->base == s->base && m->bits == s->gcmark_bits && m->elemsize == s->elemsize &&
-                         m->divmul == s->divmul && m->nelems == s->nelems && m->grey == grey_of(s),
+                         m->scan == s->scan && m->divmul == s->divmul && m->nelems == s->nelems &&
+                         m->grey == grey_of(s),
                      "pagemark.same");
     }
 }

@@ -13,18 +13,20 @@ enum { PAGEMARK_OWN_WORDS = 4 };
 /* Of a page without a span in use nelems is 0. Written under the page heap's lock; the bits by who marks, the world
  * stopped, and by the sweep. */
 struct pagemark {
-    uintptr_t base; /* the span's, as are the five that follow */
+    uintptr_t base; /* the span's, as are the six that follow */
     uint64_t *bits; /* gcmark_bits: `own` of its first page, or elsewhere when it has more slots */
-    size_t elemsize;
+    uint64_t elemsize : 48;
+    uint64_t scan : 16;
     uint32_t divmul;
     uint16_t nelems;
-    uint16_t grey; /* words to scan of an object: none, as many, or GREY_IN_PIECES */
+    uint16_t grey; /* words to scan of an object: none, as many, those with GREY_TYPED too, or GREY_IN_PIECES */
     uint64_t own[PAGEMARK_OWN_WORDS];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct pagemark) == 64, "one cache line a page");
 
-enum { GREY_NONE = 0, GREY_MAX = SMALL_MAX / sizeof(uintptr_t), GREY_IN_PIECES = UINT16_MAX };
+/* GREY_TYPED: of these words only the ones that the layout names. */
+enum { GREY_NONE = 0, GREY_MAX = SMALL_MAX / sizeof(uintptr_t), GREY_TYPED = 0x8000, GREY_IN_PIECES = UINT16_MAX };
 
 static ALWAYS_INLINE struct pagemark *pagemark_of(uintptr_t p) { return &arena.marks[arena_page(p)]; }
 

@@ -4,6 +4,7 @@
  * Keeps:  .tricolour  a marked object is black (scanned), grey (in the stack or the object ring), or noscan; when
  *                     mark_drain returns nothing is grey            (checkmark.c traces again and compares)
  *         .noscan     an object of a noscan span is never read      (mark_word)
+ *         .typed     of an object of a layout the words that it names are read, and no others   (scan_typed)
  *         .mangled    a pointer that setjmp mangled holds like any other, wherever a jmp_buf fits
  *         .address    an address of the arena fits in the 48 bits of a grey entry      (marker_init)
  * Below:  pagemark, find_object, workbuf.   Above: rootjobs, cycle.   See doc/design/marking.md
@@ -17,13 +18,14 @@
 #include "heap/ephemeron.h"
 #include "heap/pageheap.h"
 #include "heap/pagemark.h"
+#include "heap/typed.h"
 #include "os/os_filter.h"
 #include "os/os_mangle.h"
 
 #include <string.h>
 
-_Static_assert(SCAN_PIECE / sizeof(uintptr_t) <= UINT16_MAX && (int)SMALL_MAX <= (int)SCAN_PIECE,
-               "a grey entry counts in 16 bits");
+_Static_assert(SCAN_PIECE / sizeof(uintptr_t) < GREY_TYPED && (int)SMALL_MAX <= (int)SCAN_PIECE,
+               "a grey entry counts in 15 bits");
 
 enum { LONG_WORDS = 32 };
 
@@ -96,18 +98,21 @@ static ALWAYS_INLINE const struct pagemark *page_of(const struct scan *s, uintpt
     return &s->pages[(p - s->base) >> PAGE_SHIFT];
 }
 
+static ALWAYS_INLINE bool is_typed(struct grey g) { return grey_words(g) & GREY_TYPED; }
+static ALWAYS_INLINE size_t grey_bytes(struct grey g) { return (grey_words(g) & ~GREY_TYPED) * sizeof(uintptr_t); }
+
 static ALWAYS_INLINE void push(struct scan *s, struct grey g)
 {
     if (!workstack_push(&s->m->stack, &s->top, g))
-        s->scanned += grey_words(g) * sizeof(uintptr_t);
+        s->scanned += grey_bytes(g);
 }
 
 /* A large object is work by pieces, so that no scan of one object fills the stack. */
-static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n)
+static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n, size_t typed)
 {
     for (uintptr_t at = base, end = base + n; at < end; at += SCAN_PIECE) {
         size_t piece = end - at < SCAN_PIECE ? end - at : SCAN_PIECE;
-        push(&s, grey_make(at, piece / sizeof(uintptr_t)));
+        push(&s, grey_make(at, piece / sizeof(uintptr_t) | typed));
     }
     return s;
 }
@@ -134,7 +139,7 @@ static NOINLINE void tell_ephemerons(struct marker *m, const struct pagemark *pa
             note_value(m, (const struct gc_ephemeron *)(const void *)sp);
 }
 
-/* An object that is not scanned, or by pieces. */
+/* An object that is not scanned, or by pieces, or by a layout. */
 static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, bool shared)
 {
     if (!set_mark(&page->bits[i / WORD_BITS], i, shared))
@@ -142,8 +147,10 @@ static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page
     if (page->grey == GREY_NONE) {
         s->unscanned += page->elemsize;
         s->unread += page->elemsize > BIT_COST ? page->elemsize - BIT_COST : 0;
+    } else if (page->grey == GREY_IN_PIECES) {
+        *s = push_pieces(*s, page->base, page->elemsize, page->scan >= SCAN_LAYOUT ? GREY_TYPED : 0);
     } else {
-        *s = push_pieces(*s, page->base, page->elemsize);
+        push(s, grey_make(page->base + i * page->elemsize, page->grey));
     }
     if (unlikely(s->m->watched))
         tell_ephemerons(s->m, page, i);
@@ -262,9 +269,48 @@ static ALWAYS_INLINE bool has_room(struct scan *s, size_t words)
     return likely((size_t)(s->top.end - s->top.at) >= words);
 }
 
+/* Of the words [lo, hi) of a typed object at `base` those that its layout names; returns how many these are. The elements
+ * begin at its base, whichever piece of it this is. */
+static NO_SANITIZE ALWAYS_INLINE size_t scan_typed(struct scan *s, const struct gc_layout *l, uintptr_t base,
+                                                   uintptr_t lo, uintptr_t hi, bool shared)
+{
+    size_t n = 0;
+    uintptr_t element = lo == base ? base : base + (lo - base) / l->size * l->size;
+    for (; element < hi; element += l->size)
+        for (const uint16_t *place = l->at, *end = place + l->n; place < end; place++) {
+            uintptr_t at = element + *place * sizeof(uintptr_t), v;
+            if (at >= hi)
+                return n;
+            if (at < lo)
+                continue;
+            n++;
+            v = read_word(at);
+            if (in_arena(s, v))
+                take_word(s, v, shared, false);
+            if (unlikely(os_may_be_mangled(v)))
+                *s = take_mangled(*s, v, false);
+        }
+    return n;
+}
+
+/* What is not read of it counts like objects that are not scanned. */
+static NO_SANITIZE ALWAYS_INLINE void scan_typed_grey(struct scan *s, struct grey g, bool shared)
+{
+    uintptr_t lo = grey_base(g), hi = lo + grey_bytes(g);
+    const struct pagemark *page = page_of(s, lo);
+    size_t read =
+        scan_typed(s, typed_layout(page->scan), page->grey == GREY_IN_PIECES ? page->base : lo, lo, hi, shared);
+    s->scanned += read * sizeof(uintptr_t);
+    s->unscanned += hi - lo - read * sizeof(uintptr_t);
+}
+
 /* One that is smaller than a jmp_buf has no mangled words. */
 static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared, bool watched)
 {
+    if (unlikely(is_typed(g))) {
+        scan_typed_grey(s, g, shared);
+        return;
+    }
     uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
     s->scanned += hi - lo;
     if (!watched && grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
@@ -298,6 +344,17 @@ NO_SANITIZE void mark_object(struct marker *m, uintptr_t p)
     scan_end(&s);
 }
 
+NO_SANITIZE void mark_referents(struct marker *m, struct ref r)
+{
+    uintptr_t lo = ref_base(r), hi = lo + r.span->elemsize;
+    struct scan s = scan_begin(m);
+    if (r.span->scan >= SCAN_LAYOUT)
+        scan_typed(&s, typed_layout(r.span->scan), lo, lo, hi, m->shared);
+    else if (r.span->scan == SCAN_ALL)
+        sift_words(&s, lo, hi, false, m->shared);
+    scan_end(&s);
+}
+
 static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
 {
     workstack_close(&m->stack, top);
@@ -305,6 +362,15 @@ static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
     if (b)
         workpool_give(b);
     return workstack_open(&m->stack);
+}
+
+/* The lines in which words are that the layout names; of an array, the first element's. */
+static ALWAYS_INLINE void prefetch_typed(const struct scan *s, struct grey g)
+{
+    const struct gc_layout *l = typed_layout(page_of(s, grey_base(g))->scan);
+    const char *p = (const char *)grey_base(g);
+    for (unsigned i = 0; i < l->nahead; i++)
+        __builtin_prefetch(p + l->ahead[i] * sizeof(uintptr_t));
 }
 
 /* All lines of a small object. Of a longer one the first ones: the processor sees only then where this goes. */
@@ -330,7 +396,10 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared, bool 
         if (shared && unlikely(workpool_hungry()))
             s.top = give_some(m, s.top);
         while (in - out < OBJECT_RING && workstack_pop(&m->stack, &s.top, &g)) {
-            prefetch_grey(g);
+            if (unlikely(is_typed(g)))
+                prefetch_typed(&s, g);
+            else
+                prefetch_grey(g);
             objects[in++ % OBJECT_RING] = g;
         }
         if (in != out)
@@ -384,12 +453,10 @@ static NO_SANITIZE void rescan_span(struct mspan *span, void *arg)
     struct marker *m = arg;
     if (mspan_state_of(span) != MSPAN_INUSE || span->scan == SCAN_NONE)
         return;
-    struct scan s = scan_begin(m);
     for (size_t i = bits_next(span->gcmark_bits, 0, span->nelems, true); i < span->nelems;
          i = bits_next(span->gcmark_bits, i + 1, span->nelems, true))
         if (bits_test(span->alloc_bits, i) && !mspan_slot_freed(span, i))
-            scan_words(&s, mspan_slot(span, i), mspan_slot(span, i) + span->elemsize, false, false);
-    scan_end(&s);
+            mark_referents(m, (struct ref){span, i});
     drain_any(m);
 }
 

@@ -30,6 +30,9 @@ void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past);
 /* Mark the object that p, an address in the arena, points into: it is live whatever refers to it. */
 void mark_object(struct marker *m, uintptr_t p);
 
+/* Mark what an object refers to, not itself. */
+void mark_referents(struct marker *m, struct ref r);
+
 /* Scan until this marker has nothing grey; when no marker has, all that is reachable from what was marked is marked,
  * unless counts.overflowed is set: then grey objects were dropped for want of memory. */
 void mark_drain(struct marker *m);

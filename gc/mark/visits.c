@@ -9,6 +9,7 @@
 
 #include "heap/ephemeron.h"
 #include "heap/sysmem.h"
+#include "heap/typed.h"
 #include "mark/rootjobs.h"
 #include "os/os_mangle.h"
 #include "os/os_mem.h"
@@ -136,6 +137,17 @@ static void visit_ephemeron(struct visits *v, uint32_t i)
     v->waiting[v->n_waiting++] = i;
 }
 
+/* Word by word, by the bits of the layout; the mark goes by its list of places. */
+static void visit_object(struct visits *v, uintptr_t base, const struct mspan *s, struct visit how)
+{
+    const struct gc_layout *l = s->scan >= SCAN_LAYOUT ? typed_layout(s->scan) : NULL;
+    if (!l)
+        visit_words(v, base, base + s->elemsize, how, false);
+    for (size_t at = 0; l && at < s->elemsize; at += sizeof(uintptr_t))
+        if (layout_names(l, at))
+            visit_words(v, base + at, base + at + sizeof(uintptr_t), how, false);
+}
+
 static void visit_contents(struct visits *v)
 {
     for (; v->next < v->n && !v->end; v->next++) {
@@ -144,7 +156,7 @@ static void visit_contents(struct visits *v)
         if (ephemeron_is(s))
             visit_ephemeron(v, (uint32_t)v->next);
         else if (s->scan != SCAN_NONE)
-            visit_words(v, base, base + s->elemsize, (struct visit){.parent = (uint32_t)v->next}, false);
+            visit_object(v, base, s, (struct visit){.parent = (uint32_t)v->next});
     }
 }
 

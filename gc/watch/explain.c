@@ -68,7 +68,10 @@ void explain_frames(struct out *o, const struct bucket *b)
 /* "48 bytes, never scanned, allocated by cons (lisp.c:12)" */
 static void add_object(struct out *o, const struct path_object *object)
 {
-    const char *scan = object->ephemeron ? ", an ephemeron" : object->noscan ? ", never scanned" : "";
+    const char *scan = object->ephemeron ? ", an ephemeron"
+                       : object->noscan  ? ", never scanned"
+                       : object->typed   ? ", scanned by a layout"
+                                         : "";
     out_printf(o, "%zu bytes%s%s", object->bytes, scan, object->pinned ? ", uncollectable" : "");
     if (object->bucket && object->bucket->depth) {
         out_printf(o, ", allocated by ");

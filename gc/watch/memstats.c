@@ -53,6 +53,12 @@ static void add_class(struct gc_memstats *st, unsigned sizeclass, uint64_t size,
     st->alloc += (mallocs - frees) * size;
 }
 
+static void add_typed(spanclass spc, uint64_t mallocs, uint64_t frees, void *st)
+{
+    if (spanclass_sizeclass(spc) > 0) /* large ones are counted by their pages */
+        add_class(st, spanclass_sizeclass(spc), spanclass_size(spc), mallocs, frees);
+}
+
 static void read_objects(struct gc_memstats *st, const struct pageheap_stats *ph)
 {
     for (unsigned c = 1; c < SIZECLASS_COUNT; c++)
@@ -62,6 +68,7 @@ static void read_objects(struct gc_memstats *st, const struct pageheap_stats *ph
         mcentral_read_counts((spanclass)spc, &mallocs, &frees);
         add_class(st, spanclass_sizeclass((spanclass)spc), spanclass_size((spanclass)spc), mallocs, frees);
     }
+    mcentral_each_typed(add_typed, st);
     add_class(st, 0, 0, ph->large_mallocs, ph->large_frees);
     st->total_alloc += ph->large_malloc_bytes;
     st->alloc += ph->large_malloc_bytes - ph->large_free_bytes;

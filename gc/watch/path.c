@@ -76,6 +76,7 @@ static struct path_object describe(uintptr_t base)
                                 .bucket = sample ? sample->bucket : NULL,
                                 .noscan = s->scan == SCAN_NONE,
                                 .pinned = s->pinned,
+                                .typed = s->scan >= SCAN_LAYOUT,
                                 .ephemeron = ephemeron_is(s),
                                 .key = ephemeron_is(s) ? ephemeron_key((struct gc_ephemeron *)base) : 0};
 }

@@ -17,7 +17,7 @@ struct path_object {
     uintptr_t base;
     size_t bytes;
     const struct bucket *bucket; /* of its sample, or NULL */
-    bool noscan, pinned, ephemeron;
+    bool noscan, pinned, typed, ephemeron;
     uintptr_t key; /* of an ephemeron */
 };
 

@@ -94,6 +94,24 @@ static void miss_large(void *unused)
     miss(root->text);
 }
 
+/* Of a layout, and what its word refers to. */
+static void miss_typed(void *unused)
+{
+    (void)unused;
+    make_chain(1);
+    root->text = gc_malloc_typed(GC_SPAN_LAYOUT(struct node, text));
+    miss(root->text);
+}
+
+static void miss_by_layout(void *unused)
+{
+    (void)unused;
+    make_chain(1);
+    struct node *array = root->text = gc_calloc_typed(GC_SPAN_LAYOUT(struct node, text), 10000);
+    array[9999].text = gc_malloc(500);
+    miss(array[9999].text);
+}
+
 /* The path is longer than is shown: its start is. */
 static void miss_far(void *unused)
 {
@@ -104,7 +122,8 @@ static void miss_far(void *unused)
 
 START_TEST(objects_of_every_kind)
 {
-    static void (*const cases[])(void *) = {miss_noscan, miss_uncollectable, miss_large, miss_far};
+    static void (*const cases[])(void *) = {miss_noscan, miss_uncollectable, miss_large,
+                                            miss_typed,  miss_by_layout,     miss_far};
     struct outcome o;
     must_abort_saying(cases[_i], NULL, "marking missed a live object: 0x", &o);
     ck_assert_ptr_nonnull(strstr(o.text, "broken invariant scan.tricolour"));
@@ -150,7 +169,7 @@ END_TEST
 static void tests(TCase *tc)
 {
     tcase_add_loop_test(tc, object_on_a_path, 0, DEPTH);
-    tcase_add_loop_test(tc, objects_of_every_kind, 0, 4);
+    tcase_add_loop_test(tc, objects_of_every_kind, 0, 6);
     tcase_add_test(tc, object_on_a_stack);
     tcase_add_test(tc, nothing_missed);
 }

@@ -9,14 +9,31 @@ enum { WIDE = 100000, CHAIN = 200, LEAF = 24, SLAB_BLOCKS = WORKBUF_SLAB / WORKB
 struct node {
     struct node *next;
     uint64_t *leaf; /* noscan: its own number */
+    uint64_t other; /* which a layout does not name */
 };
 
-static struct node **table; /* of WIDE nodes: one large object */
+static bool typed;
+
+static struct node *alloc_node(void)
+{
+    return typed ? gc_malloc_typed(GC_SPAN_LAYOUT(struct node, next, leaf)) : gc_malloc(sizeof(struct node));
+}
+
+static struct node **alloc_table(void)
+{
+    struct pair { /* in a typed table every other word is passed over */
+        struct node *node;
+        uint64_t number;
+    };
+    return typed ? gc_calloc_typed(GC_SPAN_LAYOUT(struct pair, node), WIDE) : gc_calloc(WIDE, sizeof(struct pair));
+}
+
+static struct node **table; /* of WIDE nodes, in every other word: one large object */
 static struct node *chain;  /* each refers to one at a lower address: the worst order for a pass over the heap */
 
 static struct node *make_node(uint64_t number)
 {
-    struct node *node = gc_malloc(sizeof *node);
+    struct node *node = alloc_node();
     ck_assert(node && (node->leaf = gc_malloc_noscan(LEAF)));
     *node->leaf = ~number;
     return node;
@@ -24,13 +41,13 @@ static struct node *make_node(uint64_t number)
 
 static __attribute__((noinline)) void build(void)
 {
-    table = gc_calloc(WIDE, sizeof *table);
+    table = alloc_table();
     for (uint64_t i = 0; i < WIDE; i++) {
-        struct node *node = gc_malloc(sizeof *node);
+        struct node *node = alloc_node();
         if (!node || !(node->leaf = gc_malloc_noscan(LEAF)))
             ck_abort_msg("no memory for node %llu", (unsigned long long)i);
         *node->leaf = ~i;
-        table[i] = node;
+        table[2 * i] = node;
     }
     for (uint64_t i = 0; i < CHAIN; i++) {
         struct node *node = make_node(i);
@@ -49,7 +66,7 @@ static void check_all(size_t step)
 {
     uint64_t number = CHAIN;
     for (size_t i = 0; i < WIDE; i += step)
-        check_node(table[i], i);
+        check_node(table[2 * i], i);
     for (const struct node *node = chain; node; node = node->next)
         check_node(node, --number);
     ck_assert_uint_eq(number, 0);
@@ -62,7 +79,8 @@ static __attribute__((noinline)) void collect(void) { gc_collect_without_stacks(
 
 START_TEST(everything_survives)
 {
-    workbuf_set_limit(_i == 0 ? 0 : SLAB_BLOCKS);
+    typed = _i / 2;
+    workbuf_set_limit(_i % 2 == 0 ? 0 : SLAB_BLOCKS);
     build();
     collect();
     check_all(1);
@@ -70,7 +88,7 @@ START_TEST(everything_survives)
     collect();
     for (size_t i = 0; i < WIDE; i++)
         if (i % 2)
-            table[i] = NULL;
+            table[2 * i] = NULL;
     collect();
     check_all(2);
     check_counts(WIDE / 2);
@@ -81,5 +99,5 @@ START_TEST(everything_survives)
 }
 END_TEST
 
-static void tests(TCase *tc) { tcase_add_loop_test(tc, everything_survives, 0, 2); }
+static void tests(TCase *tc) { tcase_add_loop_test(tc, everything_survives, 0, 4); }
 CHECK_MAIN("fault/overflow", tests)
