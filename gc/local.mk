@@ -155,8 +155,8 @@ GC_SOURCES = \
 	%D%/cycle/finalizers.h \
 	%D%/cycle/forkgate.c \
 	%D%/cycle/forkgate.h \
-	%D%/cycle/lifetimes.c \
-	%D%/cycle/lifetimes.h \
+	%D%/cycle/endnotes.c %D%/cycle/lifetimes.c \
+	%D%/cycle/endnotes.h %D%/cycle/lifetimes.h \
 	%D%/cycle/pacer.c \
 	%D%/cycle/pacer.h \
 	%D%/cycle/sweeper.c \

@@ -12,7 +12,7 @@
 #include "base/options.h"
 #include "cycle/cycle.h"
 #include "cycle/finalizers.h"
-#include "cycle/lifetimes.h"
+#include "cycle/endnotes.h"
 #include "cycle/sweeper.h"
 #include "cycle/sysmon.h"
 #include "heap/ephemeron.h"
@@ -110,7 +110,7 @@ static struct {
 static void cycle_done(const struct cycle_report *r)
 {
     guard_tell();
-    lifetimes_tell();
+    endnotes_tell();
     finalizers_tell_running();
     if (told.cycles)
         trace_cycle(r);
@@ -149,7 +149,7 @@ static void set_hooks(const struct options *o)
     specials_hooks[SPECIAL_CLEANUP] = finalizers_end_cleanup;
     specials_hooks[SPECIAL_FINALIZER] = finalizers_end_finalizer;
     finalizers_report_slow(o->finalizers);
-    lifetimes_report_cycles(o->finalizers);
+    endnotes_enable(o->finalizers);
 }
 
 static void start(void)

@@ -12,6 +12,7 @@
 #include "base/inside.h"
 #include "cycle/finalizers.h"
 #include "cycle/forkgate.h"
+#include "cycle/endnotes.h"
 #include "cycle/lifetimes.h"
 #include "cycle/pacer.h"
 #include "cycle/sweeper.h"
@@ -118,8 +119,12 @@ void cycle_init(const struct options *o, uint32_t ncpus)
 /* A question (cycle 0) changes nothing. */
 static void mark_roots_and_heap(struct cycle_report *r)
 {
+    bool notes = endnotes_on() && r->number;
+    rootjobs_put_off_endcalls(notes);
     struct mark_counts n = markers_mark(last.live);
     ephemerons_mark(&n, last.live);
+    if (notes)
+        endnotes_mark_arguments(&n);
     if (r->number)
         lifetimes_mark_done(&n);
     r->roots_scanned = n.root_bytes;

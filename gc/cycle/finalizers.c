@@ -37,16 +37,11 @@ static bool mode_is(int m) { return atomic_load_explicit(&mode, memory_order_seq
 
 static bool is_finalizer(const struct endcall *e) { return e->special.kind == SPECIAL_FINALIZER; }
 
-static uintptr_t function_of(const struct endcall *e)
-{
-    return is_finalizer(e) ? (uintptr_t)e->fn.finalizer : (uintptr_t)e->fn.cleanup;
-}
-
 static void tell_slow(const struct endcall *e, uint64_t ns)
 {
     if (ns > slow_ns)
         report_line("a %s took %llu ms: function %#lx, object %#lx", is_finalizer(e) ? "finalizer" : "cleanup",
-                    (unsigned long long)(ns / 1000000), (unsigned long)function_of(e),
+                    (unsigned long long)(ns / 1000000), (unsigned long)endcalls_function(e),
                     (unsigned long)(uintptr_t)e->obj);
 }
 
@@ -65,7 +60,7 @@ void finalizers_tell_running(void)
 static void note_running(const struct endcall *e, uint64_t since)
 {
     if (e)
-        atomic_store_explicit(&running, function_of(e), memory_order_relaxed);
+        atomic_store_explicit(&running, endcalls_function(e), memory_order_relaxed);
     atomic_store_explicit(&running_since, since, memory_order_release);
 }
 

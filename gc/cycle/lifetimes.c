@@ -1,19 +1,18 @@
 /* lifetimes.c - the end of marking for weak references and finalizers.
- * Owns:   the finalizers found to wait for themselves, until they are reported.
- * Locks:  SPECIAL, and LIFETIME inside; the world is stopped. CYCLE to read what was noted.
+ * Owns:   nothing.
+ * Locks:  SPECIAL, and LIFETIME inside; the world is stopped.
  * Keeps:  .cleared  a weak reference to an object that is not marked is cleared before the world runs, and before any
  *                   such object is marked for a finalizer
  *         .kept     when the world runs each object with a finalizer is marked, and all that it refers to
  *         .order    one is queued only if no other unmarked object with a finalizer leads to it
  *         .hidden   what is noted of an object is no pointer to it
- * Below:  weak, endcalls, specials, markers.   Above: cycle.   See doc/design/lifetimes.md
+ * Below:  endnotes, weak, endcalls, specials, markers.   Above: cycle.   See doc/design/lifetimes.md
  *
  * The order is bdwgc's: from each object mark what it refers to, not itself; what is not marked then has nobody before
  * it. One that marks itself is in a cycle. */
 #include "cycle/lifetimes.h"
 
-#include "base/report.h"
-#include "cycle/cycle.h"
+#include "cycle/endnotes.h"
 #include "cycle/finalizers.h"
 #include "heap/endcalls.h"
 #include "heap/ephemeron.h"
@@ -21,17 +20,6 @@
 #include "heap/weak.h"
 #include "heap/weaklink.h"
 #include "mark/ephemerons.h"
-
-enum { NOTES = 32 };
-
-static struct note {
-    uintptr_t hidden, fn; /* the object's complement */
-    size_t size;
-} notes[NOTES]; /* cycle lock */
-static _Atomic size_t noted;
-static bool reports; /* written once */
-
-void lifetimes_report_cycles(bool on) { reports = on; }
 
 struct walk {
     void (*fn)(struct mspan *s, size_t i, void *arg);
@@ -68,16 +56,6 @@ static void clear_slot(struct mspan *s, size_t i, void *any_finalizer)
     *(bool *)any_finalizer |= dead_finalizer(s, i) != NULL;
 }
 
-static void note_cycle(struct endcall *e, const struct mspan *s, size_t i)
-{
-    size_t n = atomic_load_explicit(&noted, memory_order_relaxed);
-    if (!reports || e->special.own || n == NOTES)
-        return;
-    e->special.own = 1;
-    notes[n] = (struct note){~mspan_slot(s, i), (uintptr_t)e->fn.finalizer, s->elemsize};
-    atomic_store_explicit(&noted, n + 1, memory_order_relaxed);
-}
-
 /* What is marked already was reached from another one, and so was all that it refers to. */
 static void mark_contents(struct mspan *s, size_t i, void *m)
 {
@@ -90,7 +68,7 @@ static void mark_contents(struct mspan *s, size_t i, void *m)
         mark_referents(m, (struct ref){s, i});
     markers_drain(m);
     if (bits_test(s->gcmark_bits, i))
-        note_cycle(e, s, i);
+        endnotes_add_cycle(e, s, i);
 }
 
 static void take_out(struct mspan *s, size_t i, struct endcall *e, uintptr_t obj)
@@ -158,23 +136,4 @@ void lifetimes_end_all(void)
 {
     if (specials_lifetimes() > 0)
         each_slot(false, end_slot, NULL);
-}
-
-static size_t take_notes(struct note copy[NOTES])
-{
-    cycle_lock_acquire();
-    size_t n = atomic_exchange_explicit(&noted, 0, memory_order_relaxed);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = notes[i];
-    cycle_lock_release();
-    return n;
-}
-
-void lifetimes_tell(void)
-{
-    struct note copy[NOTES];
-    size_t n = atomic_load_explicit(&noted, memory_order_relaxed) ? take_notes(copy) : 0;
-    for (size_t i = 0; i < n; i++)
-        report_line("the finalizer %#lx of %#lx, an object of %zu bytes, is never called: the object leads to itself",
-                    (unsigned long)copy[i].fn, (unsigned long)~copy[i].hidden, copy[i].size);
 }

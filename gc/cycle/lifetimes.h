@@ -12,8 +12,4 @@ void lifetimes_mark_done(struct mark_counts *n);
 /* Queue all that is registered. The world is stopped, with nothing marked. */
 void lifetimes_end_all(void);
 
-/* Note finalizers that wait for themselves, each once, and report what was noted: after the cycle, no lock held. */
-void lifetimes_report_cycles(bool on);
-void lifetimes_tell(void);
-
 #endif

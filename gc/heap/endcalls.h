@@ -8,7 +8,7 @@
 #include <spangc.h>
 
 /* special.next: in the slot's list or among the free (lock of specials), or in the queue (its lock). special.own: it was
- * reported to be in a cycle. */
+ * reported to wait for itself. */
 struct endcall {
     struct special special;
     union {
@@ -18,6 +18,12 @@ struct endcall {
     void *arg; /* a root while the record is in use. Lock of specials */
     void *obj; /* a root: of a finalizer, from when it is queued until it was called; else NULL. Lock of the queue */
 };
+
+/* The function, whichever it is. */
+static inline uintptr_t endcalls_function(const struct endcall *e)
+{
+    return e->special.kind == SPECIAL_FINALIZER ? (uintptr_t)e->fn.finalizer : (uintptr_t)e->fn.cleanup;
+}
 
 /* Give slot i of s, an object that the caller holds, a cleanup. False when memory cannot be had. In a region. */
 bool endcalls_add_cleanup(struct mspan *s, size_t i, gc_cleanup_fn fn, void *arg);

@@ -468,6 +468,17 @@ struct os_range rootjobs_words(const struct root_job *job)
     return (struct os_range){job->lo, job->hi};
 }
 
+static bool endcalls_put_off; /* the world is stopped */
+
+void rootjobs_put_off_endcalls(bool on) { endcalls_put_off = on; }
+
+void rootjobs_mark_put_off(struct marker *m)
+{
+    for (size_t i = 0; i < jobs.n; i++)
+        if (jobs.at[i].kind == ROOT_ENDCALL)
+            mark_roots(m, jobs.at[i].lo, jobs.at[i].hi, false);
+}
+
 static void mark_pinned(struct ref r, void *m) { mark_object(m, ref_base(r)); }
 
 uint64_t rootjobs_mark(struct marker *m, size_t i)
@@ -476,6 +487,8 @@ uint64_t rootjobs_mark(struct marker *m, size_t i)
     /* Stacks of coroutines are many and small. */
     if (i + 8 < jobs.n)
         __builtin_prefetch((const void *)job[8].lo);
+    if (job->kind == ROOT_ENDCALL && endcalls_put_off)
+        return 0;
     if (job->kind == ROOT_PINNED) {
         rootjobs_each_pinned(job, mark_pinned, m);
         return 0;

@@ -41,6 +41,10 @@ struct os_range rootjobs_words(const struct root_job *job);
 /* Mark what one job refers to; returns the bytes it read. */
 uint64_t rootjobs_mark(struct marker *m, size_t i);
 
+/* Whether rootjobs_mark passes over those of ROOT_ENDCALL; and what is left to do then. The world is stopped. */
+void rootjobs_put_off_endcalls(bool on);
+void rootjobs_mark_put_off(struct marker *m);
+
 /* Calls fn with every object that a ROOT_PINNED job holds. */
 void rootjobs_each_pinned(const struct root_job *job, void (*fn)(struct ref r, void *arg), void *arg);
 

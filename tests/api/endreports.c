@@ -55,6 +55,54 @@ static NOINLINE void make_slow(void)
         abort();
 }
 
+/* The argument is there, and what it refers to, however it was marked. */
+static void cleanup(void *arg)
+{
+    struct node *n = arg;
+    churn(SIZE, 100);
+    check_live(n->next, SIZE, 1);
+}
+
+static NOINLINE struct node *make_argument(void *next)
+{
+    struct node *n = gc_malloc(sizeof *n);
+    n->next = next;
+    return n;
+}
+
+static void add_cleanup(void *obj, void *arg)
+{
+    if (gc_add_cleanup(obj, cleanup, arg) != 0)
+        abort();
+}
+
+static NOINLINE void make_leading(void)
+{
+    void *obj = gc_malloc(SIZE);
+    add_cleanup(obj, make_argument(make_argument(obj)));
+}
+
+static NOINLINE void make_leading_finalizer(void)
+{
+    struct node *obj = gc_malloc(SIZE);
+    if (gc_set_finalizer(obj, finalizer, make_argument(obj), NULL, NULL) != 0)
+        abort();
+}
+
+static NOINLINE void make_elsewhere(void)
+{
+    for (int i = 0; i < 10; i++)
+        add_cleanup(gc_malloc(SIZE), make_argument(make_filled(SIZE, 1)));
+}
+
+static void *held;
+
+static NOINLINE void make_held(void)
+{
+    held = gc_malloc(SIZE);
+    add_cleanup(held, make_argument(held));
+}
+
 static const struct scene_of {
     const char *name;
     void (*make)(void);
@@ -63,6 +111,10 @@ static const struct scene_of {
 } scenes[] = {
     {"chain", make_chain, "spangc: ", 0},
     {"rings", make_rings, "leads to itself", 2},
+    {"argument", make_leading, "is never called: its argument leads to the object", 1},
+    {"argument of a finalizer", make_leading_finalizer, "the finalizer ", 1},
+    {"argument that does not", make_elsewhere, "spangc: ", 0},
+    {"object that is held", make_held, "spangc: ", 0},
     {"slow", make_slow, "a finalizer took 1", 1},
     {"still running", make_slow, "a finalizer or cleanup has been running for 1", 1},
 };
