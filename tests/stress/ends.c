@@ -1,7 +1,8 @@
-/* ends.c - threads make objects with finalizers, cleanups and weak references, pass them on, drop, free and revive them,
- * while others collect. Each finalizer and each cleanup is called once: not twice, not while a thread holds the object, and
- * in the end all are; what a finalizer's object refers to is whole and not finalized before it; a weak reference yields its
- * object whole and not finalized, or nothing.
+/* ends.c - threads make objects, typed ones too, with finalizers, cleanups, weak references, links and ephemerons, pass them
+ * on, drop, free and revive them, while others collect. Each finalizer and each cleanup is called once: not twice, not while a thread holds the object, and
+ * in the end all are; what a finalizer's object refers to is whole and not finalized before it; a weak reference or a link
+ * yields its object whole and not finalized, or nothing; the value of an ephemeron is there as long as its key is, and not
+ * when that is finalized.
  * STRESS_SECONDS says for how long (0: a fixed number of steps), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
 #include "../check_main.h"
 
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { KEPT = 128, SHARED = 64, WEAKS = 256, THREADS_MAX = 64, LIVES = 1 << 20, ROUNDS = 25 };
+enum { KEPT = 128, SHARED = 64, WEAKS = 256, LINKS = 64, THREADS_MAX = 64, LIVES = 1 << 20, ROUNDS = 25 };
 
 /* What must become of an object, outside of the heap. It is named by its index and generation, in a word that is no
  * address: odd, and small. */
@@ -31,6 +32,8 @@ static _Atomic unsigned long called[2], freed;
 
 struct object {
     struct object *next; /* an older object */
+    struct gc_ephemeron
+        *its_own; /* with this as its key, and an object that nothing else refers to as its value; or NULL */
     uintptr_t name;
     bool revived_once; /* or is to be: it may be finalized, and be referred to after that */
     uint64_t stamp[6]; /* of the name */
@@ -55,6 +58,19 @@ static void verify(const struct object *o)
     for (size_t k = 0; k < sizeof o->stamp / sizeof *o->stamp; k++)
         if (o->stamp[k] != stamp_of(o->name, k))
             ck_abort_msg("object %p: word %zu was overwritten", (const void *)o, k);
+}
+
+/* As long as a thread holds o. */
+static void verify_value(struct object *o)
+{
+    struct object *value = o->its_own ? gc_ephemeron_value(o->its_own, o) : NULL;
+    if (!o->its_own || o->revived_once)
+        return;
+    if (!value)
+        ck_abort_msg("the value of an ephemeron is gone before its key");
+    verify(value);
+    if (life_of(value->name)->finalizers != 1)
+        ck_abort_msg("the value of an ephemeron was finalized before its key");
 }
 
 /* ---- the calls ---- */
@@ -90,6 +106,8 @@ static void finalizer(void *obj, void *arg)
         if (!o->next->revived_once && life_of(o->next->name)->finalizers != 1)
             ck_abort_msg("finalized after what it refers to");
     }
+    if (o->its_own && gc_ephemeron_value(o->its_own, o))
+        ck_abort_msg("an ephemeron of a key that is finalized has a value");
     if (l->revives)
         revive(o, l);
     called[0]++;
@@ -116,6 +134,7 @@ struct worker {
     pthread_t thread;
     uint64_t random;
     struct object **kept;
+    struct object **links; /* words that are not scanned */
     unsigned long objects;
 };
 
@@ -155,12 +174,21 @@ static void register_ends(struct worker *w, struct object *o, struct life *l)
     }
 }
 
+static struct object *allocate(struct worker *w)
+{
+    uint64_t r = next_random(w);
+    struct object *o =
+        r % 2 ? gc_malloc(sizeof *o + r / 2 % 200) : gc_malloc_typed(GC_SPAN_LAYOUT(struct object, next, its_own));
+    ck_assert_ptr_nonnull(o);
+    return o;
+}
+
 static struct object *make(struct worker *w, struct object *next)
 {
-    struct object *o = gc_malloc(sizeof *o + next_random(w) % 200);
-    ck_assert_ptr_nonnull(o);
+    struct object *o = allocate(w);
     uint32_t i = take_life();
     o->next = next;
+    o->its_own = NULL;
     o->name = name_of(i);
     for (size_t k = 0; k < sizeof o->stamp / sizeof *o->stamp; k++)
         o->stamp[k] = stamp_of(o->name, k);
@@ -174,6 +202,15 @@ static void drop(struct object *o)
 {
     if (o)
         life_of(o->name)->holders--;
+}
+
+static struct object *make_with_value(struct worker *w)
+{
+    struct object *o = make(w, NULL), *value = make(w, NULL);
+    o->its_own = gc_ephemeron_new(o, value);
+    ck_assert_ptr_nonnull(o->its_own);
+    life_of(value->name)->holders--;
+    return o;
 }
 
 /* Nobody else knows it: its finalizer is dropped, its cleanups are called. */
@@ -220,15 +257,38 @@ static struct object *get_weak(size_t i)
     return o;
 }
 
+/* What the word held is held by the caller. */
+static struct object *swap_link(struct object *volatile *link, struct object *o)
+{
+    struct object *was = *link;
+    if (was) {
+        verify(was);
+        struct life *l = life_of(was->name);
+        l->holders++;
+        if (l->finalizers != 1)
+            ck_abort_msg("a link yielded what was finalized");
+    }
+    if (o) {
+        *link = o;
+        ck_assert_int_eq(gc_weak_link((void **)(uintptr_t)link), 0);
+    } else if (was) {
+        ck_assert_int_eq(gc_weak_unlink((void **)(uintptr_t)link), 0);
+        *link = NULL;
+    }
+    return was;
+}
+
 static void step(struct worker *w, struct object **slot)
 {
     uint64_t r = next_random(w);
     struct object *o = *slot;
-    if (o)
+    if (o) {
         verify(o);
-    switch (r % 8) {
+        verify_value(o);
+    }
+    switch (r % 10) {
     case 0:
-        *slot = atomic_exchange(&shared[r / 8 % SHARED], o);
+        *slot = atomic_exchange(&shared[r / 16 % SHARED], o);
         break;
     case 1:
         *slot = NULL;
@@ -236,22 +296,30 @@ static void step(struct worker *w, struct object **slot)
         break;
     case 2:
         if (o)
-            set_weak(r / 8 % WEAKS, o);
+            set_weak(r / 16 % WEAKS, o);
         break;
     case 3:
-        *slot = get_weak(r / 8 % WEAKS);
+        *slot = get_weak(r / 16 % WEAKS);
         drop(o);
         break;
     case 4:
-        if (r / 8 % 512 == 0)
+        if (r / 16 % 512 == 0)
             gc_collect();
-        else if (r / 8 % 512 == 1)
+        else if (r / 16 % 512 == 1)
             gc_run_finalizers();
-        else if (r / 8 % 8 == 2)
+        else if (r / 16 % 8 == 2)
             make_and_free(w);
         break;
+    case 8:
+        *slot = swap_link(&w->links[r / 16 % LINKS], o);
+        drop(o);
+        break;
+    case 9:
+        *slot = make_with_value(w);
+        drop(o);
+        break;
     default:
-        *slot = make(w, r / 8 % 4 ? NULL : o);
+        *slot = make(w, r / 16 % 4 ? NULL : o);
         drop(o);
     }
 }
@@ -268,7 +336,8 @@ static void *work(void *arg)
     struct worker *w = arg;
     int rounds = 0;
     w->kept = gc_calloc(KEPT, sizeof *w->kept);
-    ck_assert_ptr_nonnull(w->kept);
+    w->links = gc_calloc_noscan(LINKS, sizeof *w->links);
+    ck_assert(w->kept && w->links);
     do {
         for (int i = 0; i < 1000; i++)
             step(w, &w->kept[next_random(w) % KEPT]);
