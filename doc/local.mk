@@ -1,5 +1,5 @@
 # doc/: manual pages and guides. Each public function has a page, which may be one line that leads to another.
-dist_man7_MANS += %D%/man/spangc.7
+dist_man7_MANS += %D%/man/gc_lifetimes.7 %D%/man/spangc.7
 dist_man3_MANS += \
 	%D%/man/GC_SPAN_LAYOUT.3 \
 	%D%/man/gc_add_cleanup.3 \
