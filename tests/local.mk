@@ -25,7 +25,7 @@ else
 API_LIBS = libspangc.la $(CHECK_LIBS)
 endif
 
-noinst_HEADERS += %D%/check_main.h %D%/share.h %D%/asleep.h %D%/api/cloned.h %D%/api/coroutine.h \
+noinst_HEADERS += %D%/check_main.h %D%/stress/stress.h %D%/share.h %D%/asleep.h %D%/api/cloned.h %D%/api/coroutine.h \
 	%D%/api/helpers.h %D%/api/hidden.h %D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c \

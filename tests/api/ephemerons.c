@@ -575,13 +575,7 @@ static int scene(void)
     return 0;
 }
 
-START_TEST(with_check)
-{
-    static const char *const env[] = {"SPANGC_DEBUG=check=1", NULL};
-    struct outcome o;
-    run_scene("check", env, &o);
-    must_exit_0(&o);
-}
+START_TEST(with_check) { run_scene_with_check(); }
 END_TEST
 
 static void tests(TCase *tc)

@@ -552,14 +552,7 @@ static NOINLINE int scene(const char *name)
     return 0;
 }
 
-static const char *const check_env_[] = {"SPANGC_DEBUG=check=1", NULL};
-
-START_TEST(with_check)
-{
-    struct outcome o;
-    run_scene("chain", check_env_, &o);
-    must_exit_0(&o);
-}
+START_TEST(with_check) { run_scene_with_check(); }
 END_TEST
 
 static void tests(TCase *tc)

@@ -216,6 +216,15 @@ static inline void run_scene(const char *name, const char *const *env, struct ou
     run_child(exec_scene, &(struct scene){name, env}, o);
 }
 
+/* The scene "check", with SPANGC_DEBUG=check=1. */
+static NOINLINE void run_scene_with_check(void)
+{
+    static const char *const env[] = {"SPANGC_DEBUG=check=1", NULL};
+    struct outcome o;
+    run_scene("check", env, &o);
+    must_exit_0(&o);
+}
+
 /* On one CPU a thread that was just made, or sent a signal, mostly runs after its maker has gone on. */
 static NOINLINE void stay_on_one_cpu(void)
 {

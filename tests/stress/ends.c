@@ -3,19 +3,13 @@
  * in the end all are; what a finalizer's object refers to is whole and not finalized before it; a weak reference or a link
  * yields its object whole and not finalized, or nothing; the value of an ephemeron is there as long as its key is, and not
  * when that is finalized.
- * STRESS_SECONDS says for how long (0: a fixed number of steps), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
-#include "../check_main.h"
+ * The environment: stress.h. */
+#include "stress.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <spangc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#include <time.h>
 
-enum { KEPT = 128, SHARED = 64, WEAKS = 256, LINKS = 64, THREADS_MAX = 64, LIVES = 1 << 20, ROUNDS = 25 };
+enum { KEPT = 128, SHARED = 64, WEAKS = 256, LINKS = 64, LIVES = 1 << 20, ROUNDS = 25 };
 
 /* What must become of an object, outside of the heap. It is named by its index and generation, in a word that is no
  * address: odd, and small. */
@@ -127,25 +121,14 @@ static void cleanup(void *arg)
 
 /* ---- the threads ---- */
 
-static struct timespec end;
-static unsigned long seconds;
-
 struct worker {
-    pthread_t thread;
-    uint64_t random;
+    uint64_t random; /* first: stress_run */
     struct object **kept;
     struct object **links; /* words that are not scanned */
     unsigned long objects;
 };
 
-/* xorshift64*: small, good enough, repeatable. */
-static uint64_t next_random(struct worker *w)
-{
-    w->random ^= w->random >> 12;
-    w->random ^= w->random << 25;
-    w->random ^= w->random >> 27;
-    return w->random * UINT64_C(2685821657736338717);
-}
+static uint64_t next_random(struct worker *w) { return stress_random(&w->random); }
 
 /* One that is over, or the table is full of those that are not. */
 static uint32_t take_life(void)
@@ -324,13 +307,6 @@ static void step(struct worker *w, struct object **slot)
     }
 }
 
-static int time_is_up(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec);
-}
-
 static void *work(void *arg)
 {
     struct worker *w = arg;
@@ -341,7 +317,7 @@ static void *work(void *arg)
     do {
         for (int i = 0; i < 1000; i++)
             step(w, &w->kept[next_random(w) % KEPT]);
-    } while (seconds ? !time_is_up() : ++rounds < ROUNDS);
+    } while (stress_seconds ? !stress_time_is_up() : ++rounds < ROUNDS);
     for (size_t i = 0; i < KEPT; i++) {
         struct object *o = w->kept[i];
         w->kept[i] = NULL;
@@ -383,24 +359,13 @@ static void finish_all(void)
 
 START_TEST(ends)
 {
-    static struct worker workers[THREADS_MAX];
-    unsigned long threads = check_env("STRESS_THREADS", 4), objects = 0;
-    unsigned long seed = check_env("STRESS_SEED", (unsigned long)time(NULL));
-    ck_assert_uint_le(threads, THREADS_MAX);
-    fprintf(stderr, "STRESS_SEED=%lu STRESS_THREADS=%lu\n", seed, threads);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    seconds = check_env("STRESS_SECONDS", 0);
-    end.tv_sec += (time_t)seconds;
+    static struct worker workers[STRESS_THREADS_MAX];
+    unsigned long objects = 0;
     for (size_t i = 0; i < WEAKS; i++)
         pthread_mutex_init(&weak_lock[i], NULL);
-    for (unsigned long i = 0; i < threads; i++) {
-        workers[i].random = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned long i = 0; i < threads; i++) {
-        pthread_join(workers[i].thread, NULL);
+    stress_run(work, workers, sizeof *workers);
+    for (unsigned long i = 0; i < stress_threads; i++)
         objects += workers[i].objects;
-    }
     finish_all();
     ck_assert_uint_ge(called[0] + freed, objects - 100);
 }

@@ -1,17 +1,10 @@
 /* graph.c - one graph of objects that many threads walk, check, extend and cut at once: nodes of every size class and
  * larger, links to the middle of nodes, payloads that are never scanned, collections from every thread, gc_free of what
  * is provably private. A node's contents follow from its serial number, so whoever comes by can check them.
- * STRESS_SECONDS says for how long (0: a fixed number of steps), STRESS_SEED repeats a run as far as threads can,
- * STRESS_THREADS how many threads (4). */
-#include "../check_main.h"
+ * The environment: stress.h. */
+#include "stress.h"
 
-#include <pthread.h>
-#include <spangc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#include <time.h>
 
 enum { SLOTS = 512, LINKS = 4, THREADS_MAX = 256, STEPS = 12000, WALK = 6, CELLS = 200 };
 
@@ -42,23 +35,13 @@ struct node {
 
 static _Atomic(struct node *) slots[SLOTS];
 static _Atomic uint64_t next_serial = 1;
-static struct timespec end;
-static unsigned long seconds;
 
 struct worker {
-    pthread_t thread;
-    uint64_t random;
+    uint64_t random; /* first: stress_run */
     unsigned long steps, nodes;
 };
 
-/* xorshift64*: small, good enough, repeatable. */
-static uint64_t next_random(struct worker *w)
-{
-    w->random ^= w->random >> 12;
-    w->random ^= w->random << 25;
-    w->random ^= w->random >> 27;
-    return w->random * UINT64_C(2685821657736338717);
-}
+static uint64_t next_random(struct worker *w) { return stress_random(&w->random); }
 
 static size_t below(struct worker *w, size_t n) { return (size_t)(next_random(w) >> 20) % n; }
 
@@ -264,17 +247,10 @@ static void step(struct worker *w)
         gc_collect();
 }
 
-static bool time_is_up(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec);
-}
-
 static void *work(void *arg)
 {
     struct worker *w = arg;
-    while (seconds ? !time_is_up() : w->steps < STEPS)
+    while (stress_seconds ? !stress_time_is_up() : w->steps < STEPS)
         step(w);
     return NULL;
 }
@@ -290,20 +266,10 @@ static void check_all(void)
 
 START_TEST(graph)
 {
-    static struct worker workers[THREADS_MAX];
-    unsigned long threads = check_env("STRESS_THREADS", 4), steps = 0, nodes = 0;
-    unsigned long seed = check_env("STRESS_SEED", (unsigned long)time(NULL));
-    ck_assert_uint_le(threads, THREADS_MAX);
-    seconds = check_env("STRESS_SECONDS", 0);
-    fprintf(stderr, "STRESS_SEED=%lu STRESS_THREADS=%lu\n", seed, threads);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += (time_t)seconds;
-    for (unsigned long i = 0; i < threads; i++) {
-        workers[i].random = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned long i = 0; i < threads; i++) {
-        pthread_join(workers[i].thread, NULL);
+    static struct worker workers[STRESS_THREADS_MAX];
+    unsigned long steps = 0, nodes = 0;
+    stress_run(work, workers, sizeof *workers);
+    for (unsigned long i = 0; i < stress_threads; i++) {
         steps += workers[i].steps;
         nodes += workers[i].nodes;
     }

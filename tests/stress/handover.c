@@ -1,16 +1,9 @@
 /* handover.c - threads that allocate objects of every size, keep some, pass some to each other through a shared table,
  * resize and free some, and check what is written in each for as long as it is held.
- * STRESS_SECONDS says for how long (0: a fixed number of steps), STRESS_SEED repeats a run, STRESS_THREADS how many threads (4). */
-#include "../check_main.h"
+ * The environment: stress.h. */
+#include "stress.h"
 
-#include <pthread.h>
-#include <spangc.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-#include <time.h>
-
-enum { KEPT = 256, SHARED = 64, THREADS_MAX = 64, LARGE = 200000, ROUNDS = 25 };
+enum { KEPT = 256, SHARED = 64, LARGE = 200000, ROUNDS = 25 };
 
 struct object {
     struct object *next; /* another object of the thread: makes chains for the collector to follow */
@@ -20,24 +13,14 @@ struct object {
 
 static struct object *shared[SHARED];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct timespec end;
-static unsigned long seconds;
 
 struct worker {
-    pthread_t thread;
-    uint64_t random;
-    bool on_stack; /* it keeps its objects in an array on its stack, not in an object */
+    uint64_t random; /* first: stress_run */
+    bool on_stack;   /* it keeps its objects in an array on its stack, not in an object */
     unsigned long objects;
 };
 
-/* xorshift64*: small, good enough, repeatable. */
-static uint64_t next_random(struct worker *w)
-{
-    w->random ^= w->random >> 12;
-    w->random ^= w->random << 25;
-    w->random ^= w->random >> 27;
-    return w->random * UINT64_C(2685821657736338717);
-}
+static uint64_t next_random(struct worker *w) { return stress_random(&w->random); }
 
 /* Mostly small, sometimes as large as a few spans. */
 static size_t random_size(struct worker *w)
@@ -131,13 +114,6 @@ static void step(struct worker *w, struct object **slot)
     }
 }
 
-static int time_is_up(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec);
-}
-
 static void *work(void *arg)
 {
     struct worker *w = arg;
@@ -148,7 +124,7 @@ static void *work(void *arg)
     do {
         for (int i = 0; i < 1000; i++)
             step(w, &kept[next_random(w) % KEPT]);
-    } while (seconds ? !time_is_up() : ++rounds < ROUNDS);
+    } while (stress_seconds ? !stress_time_is_up() : ++rounds < ROUNDS);
     for (size_t i = 0; i < KEPT; i++)
         if (kept[i])
             verify(kept[i]);
@@ -158,23 +134,13 @@ static void *work(void *arg)
 
 START_TEST(handover)
 {
-    static struct worker workers[THREADS_MAX];
-    unsigned long threads = check_env("STRESS_THREADS", 4), objects = 0;
-    unsigned long seed = check_env("STRESS_SEED", (unsigned long)time(NULL));
-    ck_assert_uint_le(threads, THREADS_MAX);
-    fprintf(stderr, "STRESS_SEED=%lu STRESS_THREADS=%lu\n", seed, threads);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    seconds = check_env("STRESS_SECONDS", 0);
-    end.tv_sec += (time_t)seconds;
-    for (unsigned long i = 0; i < threads; i++) {
+    static struct worker workers[STRESS_THREADS_MAX];
+    unsigned long objects = 0;
+    for (unsigned long i = 0; i < STRESS_THREADS_MAX; i++)
         workers[i].on_stack = i % 2;
-        workers[i].random = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-        ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned long i = 0; i < threads; i++) {
-        pthread_join(workers[i].thread, NULL);
+    stress_run(work, workers, sizeof *workers);
+    for (unsigned long i = 0; i < stress_threads; i++)
         objects += workers[i].objects;
-    }
     struct gc_memstats st;
     gc_collect();
     gc_read_memstats(&st);
