@@ -3,7 +3,10 @@
 
 #include "heap/pagemark.h"
 
-static struct mspan *span_of(unsigned spc) { return pages(sizeclass_pages[spc >> 1], (spanclass)spc); }
+static struct mspan *span_of(unsigned spc)
+{
+    return pages(sizeclass_pages[spanclass_sizeclass((spanclass)spc)], (spanclass)spc);
+}
 
 /* Every word of the span leads to the same slot by either way, the words of its tail to none. */
 static void check_words(const struct mspan *s)
