@@ -20,9 +20,11 @@
 #include <threads.h>
 
 enum { STOPS = 10, SHORT_MS = 50, LONG_S = 100 };
+enum { MUCH = 1 << 20, STORMS = 20 }; /* bytes of one transfer, collections in its course */
 
 #define MS_NS UINT64_C(1000000)
 
+static char *lots, *much, *taken; /* MUCH each; as static data they would be most of what a collection reads */
 static int in[2], pair[2], queue, sem, listener;
 static struct sockaddr_un address;
 static sem_t semaphore;
@@ -85,6 +87,10 @@ static void make_mq(void)
 
 static void set_up(void)
 {
+    lots = calloc(1, MUCH);
+    much = calloc(1, MUCH);
+    taken = calloc(1, MUCH);
+    ck_assert(lots && much && taken);
     ck_assert_int_eq(pipe(in), 0);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     ck_assert_int_eq(sem_init(&semaphore, 0, 0), 0);
@@ -315,7 +321,6 @@ static long do_connect(const ts *t)
     return closing(fd, connect(fd, (struct sockaddr *)&address, sizeof address));
 }
 
-static char lots[1 << 20];
 static void fill_pair(void)
 {
     while (send(pair[0], lots, 1000, MSG_DONTWAIT) > 0)
@@ -323,7 +328,7 @@ static void fill_pair(void)
 }
 static void drain_pair(void)
 {
-    while (recv(pair[1], lots, sizeof lots, MSG_DONTWAIT) > 0)
+    while (recv(pair[1], lots, MUCH, MSG_DONTWAIT) > 0)
         ;
 }
 static long do_send(const ts *t)
@@ -396,17 +401,16 @@ static long do_signalfd_all(const ts *t)
 
 /* ---- calls that would be cut short: more than fits, and the other end takes it when it is woken ---- */
 
-enum { MUCH = 1 << 20 };
-static char much[MUCH], taken[MUCH];
-
 static void read_all_of(int fd)
 {
-    size_t n = 0;
+    size_t n = 0, last = 0, each = MUCH / (size_t)share_of(STORMS);
     ssize_t r;
     while (n < MUCH && (r = read(fd, taken + n, 5000)) > 0) {
         n += (size_t)r;
-        if (n % 50000 == 0)
+        if (n - last >= each) {
+            last = n;
             storm_pass(0);
+        }
     }
     ck_assert_uint_eq(n, MUCH);
     ck_assert_int_eq(memcmp(much, taken, MUCH), 0);
@@ -517,7 +521,7 @@ static void fill_pipe(void)
 static void drain_pipe(void)
 {
     fcntl(in[0], F_SETFL, O_NONBLOCK);
-    while (read(in[0], lots, sizeof lots) > 0)
+    while (read(in[0], lots, MUCH) > 0)
         ;
     fcntl(in[0], F_SETFL, 0);
 }
@@ -754,7 +758,7 @@ START_TEST(is_woken)
         pthread_t waiter = begin(&r, c, NULL);
         wait_until_asleep(&sleeper);
         pthread_t storm = storm_begin();
-        storm_pass(STOPS);
+        storm_pass((uint32_t)share_of(STOPS));
         c->wake();
         pthread_join(waiter, NULL);
         storm_end(storm);

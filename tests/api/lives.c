@@ -236,7 +236,8 @@ static void *work(void *arg)
 
 START_TEST(every_signal_is_blocked)
 {
-    const int enough_stops = sanitizer_is("address") ? 60 : 300; /* threads and roots cost ten times as much there */
+    const int enough_stops =
+        sanitizer_is("address") ? 60 : share_of(300); /* threads and roots cost ten times as much there */
     pthread_t t[2];
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(pthread_create(&t[i], NULL, work, i ? &state : NULL), 0);
@@ -336,7 +337,7 @@ static void *live_until_cancelled(void *how)
 START_TEST(cancelled_while_others_collect)
 {
     enum { AT_ONCE = 8 };
-    const int rounds = sanitizer_is("address") ? 6 : 30;
+    const int rounds = share_of(sanitizer_is("address") ? 12 : 30);
     pthread_t collector, t[AT_ONCE];
     ck_assert_int_eq(pipe(never), 0);
     sem_init(&up, 0, 0);
@@ -390,7 +391,7 @@ static void *live_shortly(void *way)
 START_TEST(short_while_others_collect)
 {
     enum { AT_ONCE = 5 };
-    const int threads = sanitizer_is("address") ? 400 : 2000;
+    const int threads = share_of(sanitizer_is("address") ? 400 : 2000);
     pthread_t collector, t[AT_ONCE];
     struct gc_memstats st;
     ck_assert_int_eq(pthread_key_create(&key, at_end), 0);

@@ -539,7 +539,7 @@ START_TEST(cancelled_in_a_storm)
 {
     void *volatile kept = make_filled(64, 9);
     pthread_t storm = storm_begin();
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < share_of(50); i++) {
         tid = 0;
         ck_assert_int_eq(pthread_create(&victim, NULL, wait_to_be_cancelled, &cleaned), 0);
         while (tid == 0)
@@ -549,7 +549,7 @@ START_TEST(cancelled_in_a_storm)
         pthread_join(victim, NULL);
     }
     storm_end(storm);
-    ck_assert_int_eq(cleaned, 50);
+    ck_assert_int_eq(cleaned, share_of(50));
     check_live(kept, 64, 9);
 }
 END_TEST
@@ -575,7 +575,7 @@ START_TEST(handler_allocates)
     set(SIGUSR1, allocating, SA_RESTART);
     pthread_t id = start(spin);
     pthread_t storm = storm_begin();
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < share_of(300); i++) {
         send_to(tid, SIGUSR1);
         while (handled == i)
             sched_yield();
@@ -613,7 +613,7 @@ START_TEST(handler_in_a_fork)
     set(SIGALRM, collecting, SA_RESTART);
     again = true;
     set_alarm();
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < share_of(100); i++) {
         int status = -1;
         pid_t pid = fork();
         if (pid == 0) {
@@ -644,7 +644,7 @@ static void *leave_waits(void *unused)
     struct timespec t = {100, 0};
     (void)unused;
     void *volatile kept = make_filled(64, 3);
-    for (volatile int i = 0; i < 50; i++)
+    for (volatile int i = 0; i < share_of(50); i++)
         if (sigsetjmp(out, 1) == 0) {
             tid = own_tid();
             rounds = i + 1;
@@ -667,7 +667,7 @@ START_TEST(left_by_a_jump)
     set(SIGUSR1, leave, 0);
     pthread_t storm = storm_begin();
     pthread_t id = start(leave_waits);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < share_of(50); i++) {
         while (rounds != i + 1 || state_of(tid) != 'S') /* in the sleep, or stopped in it */
             sched_yield();
         send_to(tid, SIGUSR1);
