@@ -1,9 +1,9 @@
-/* ends.c - what it costs to wait for the end of objects: COUNT objects of 16 bytes, each with a weak reference, a finalizer
- * or a cleanup, that stay alive through ROUNDS collections; then all die. Prints for each object the nanoseconds of
+/* ends.c - what it costs to wait for the end of objects: COUNT objects of 16 bytes, each with a weak reference, a
+ * disappearing link, a finalizer or a cleanup, that stay alive through ROUNDS collections; then all die. Prints for each object the nanoseconds of
  * registration; what a collection takes longer for it than without any; and the bytes of resident memory. Of bdwgc a weak
- * reference is GC_general_register_disappearing_link, a finalizer GC_register_finalizer; there are no cleanups.
+ * reference is a link, GC_general_register_disappearing_link, a finalizer GC_register_finalizer; there are no cleanups.
  *
- * usage: ends [weak|finalizer|cleanup [COUNT [ROUNDS]]]      default weak 1000000 5
+ * usage: ends [weak|link|finalizer|cleanup [COUNT [ROUNDS]]]      default weak 1000000 5
  */
 #include "bench.h"
 
@@ -41,6 +41,8 @@ static void add_weak(long i)
         bench_die("GC_general_register_disappearing_link failed");
 }
 
+static void add_link(long i) { add_weak(i); }
+
 static void add_finalizer(long i) { GC_register_finalizer(objects[i], finalizer, NULL, NULL, NULL); }
 
 static void add_cleanup(long i)
@@ -74,9 +76,12 @@ static void cleanup(void *arg)
 }
 
 static struct gc_weak **links;
+static void **words; /* of links */
 
 static void prepare(void)
 {
+    words = bench_alloc_noscan((size_t)count * sizeof *words);
+    memset(words, 0, (size_t)count * sizeof *words);
     links = bench_alloc_noscan((size_t)count * sizeof *links);
     memset(links, 0, (size_t)count * sizeof *links);
     gc_finalizer_mode(GC_SPAN_FINALIZE_ON_DEMAND);
@@ -87,6 +92,13 @@ static void add_weak(long i)
     links[i] = gc_weak_new(objects[i]);
     if (links[i] == NULL)
         bench_die("gc_weak_new failed");
+}
+
+static void add_link(long i)
+{
+    words[i] = objects[i];
+    if (gc_weak_link(&words[i]) != 0)
+        bench_die("gc_weak_link failed");
 }
 
 static void add_finalizer(long i)
@@ -107,7 +119,7 @@ static long cleared(void)
 {
     long n = 0;
     for (long i = 0; i < count; i++)
-        n += gc_weak_get(links[i]) == NULL;
+        n += words[i] == NULL && gc_weak_get(links[i]) == NULL;
     return n;
 }
 
@@ -116,14 +128,14 @@ static long cleared(void)
 static const struct kind {
     const char *name;
     void (*add)(long i);
-} kinds[] = {{"weak", add_weak}, {"finalizer", add_finalizer}, {"cleanup", add_cleanup}};
+} kinds[] = {{"weak", add_weak}, {"link", add_link}, {"finalizer", add_finalizer}, {"cleanup", add_cleanup}};
 
 static const struct kind *kind_named(const char *name)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(name, kinds[i].name) == 0)
             return &kinds[i];
-    bench_die("usage: ends [weak|finalizer|cleanup [COUNT [ROUNDS]]]");
+    bench_die("usage: ends [weak|link|finalizer|cleanup [COUNT [ROUNDS]]]");
 }
 
 static double resident(void)
@@ -158,7 +170,7 @@ static double end_all(const struct kind *kind)
     bench_collect(); /* of spangc the sweep of the first goes on beside the program */
     call_all();
     double took = bench_seconds() - from;
-    if ((kind->add == add_weak ? cleared() : called) < count - 100)
+    if ((kind->add == add_weak || kind->add == add_link ? cleared() : called) < count - 100)
         bench_die("some did not end");
     return took;
 }
