@@ -1,7 +1,7 @@
 # bench/local.mk: the benchmarks, each built once for every allocator that is compared. Built by `make bench-programs`
 # and by what needs them, never by `make all`.
 
-EXTRA_DIST += %D%/README.md %D%/RESULTS.md %D%/RESULTS.svg %D%/chart.awk %D%/goals.md %D%/run
+EXTRA_DIST += %D%/README.md %D%/RESULTS.md %D%/RESULTS-lifetimes.md %D%/RESULTS.svg %D%/chart.awk %D%/goals.md %D%/run
 
 EXTRA_PROGRAMS += %D%/compare
 %C%_compare_SOURCES = %D%/compare.c
