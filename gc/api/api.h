@@ -55,6 +55,9 @@ struct object {
 };
 bool api_find(struct thread *t, const void *p, struct object *o);
 
+/* The same for one whose end can be seen: a part of a tiny block ends with the others of it. */
+bool api_find_ending(struct thread *t, const void *p, struct object *o);
+
 /* Report a pointer that `call` cannot take, with what it points into, and abort. */
 _Noreturn void api_bad_pointer(const char *call, const void *p);
 

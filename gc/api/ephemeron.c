@@ -29,7 +29,7 @@ static struct gc_ephemeron *take_from_cache(struct mcache *c)
 static int set_in_region(struct thread *t, struct gc_ephemeron *e, const void *key, const void *value)
 {
     struct object o;
-    if (!api_find(t, key, &o) || o.span->spanclass_ == SPANCLASS_TINY)
+    if (!api_find_ending(t, key, &o))
         return EINVAL;
     return ephemeron_set(e, o.span, o.index, (uintptr_t)key, (uintptr_t)value) ? 0 : ENOMEM;
 }

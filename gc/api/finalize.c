@@ -11,16 +11,10 @@
 
 static bool points_into(const void *p, const struct object *o) { return (uintptr_t)p - o->base < o->span->elemsize; }
 
-/* Whether p points into an object whose end can be seen. In a region. */
-static bool find(struct thread *t, const void *p, struct object *o)
-{
-    return api_find(t, p, o) && o->span->spanclass_ != SPANCLASS_TINY;
-}
-
 static int add_in_region(struct thread *t, const void *p, gc_cleanup_fn fn, void *arg)
 {
     struct object o;
-    if (!fn || !find(t, p, &o) || points_into(arg, &o))
+    if (!fn || !api_find_ending(t, p, &o) || points_into(arg, &o))
         return EINVAL;
     return endcalls_add_cleanup(o.span, o.index, fn, arg) ? 0 : ENOMEM;
 }
@@ -50,7 +44,7 @@ int gc_add_cleanup(void *obj, gc_cleanup_fn fn, void *arg)
 static int set_in_region(struct thread *t, const void *p, gc_finalizer_fn fn, void *arg, struct endcall_old *old)
 {
     struct object o;
-    if (!find(t, p, &o) || o.base != (uintptr_t)p || (fn && points_into(arg, &o)))
+    if (!api_find_ending(t, p, &o) || o.base != (uintptr_t)p || (fn && points_into(arg, &o)))
         return EINVAL;
     return endcalls_set_finalizer(o.span, o.index, fn, arg, old) ? 0 : ENOMEM;
 }

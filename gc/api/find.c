@@ -60,6 +60,11 @@ bool api_find(struct thread *t, const void *p, struct object *o)
     return s && slot_live(s, at, o) && !(unlikely(guard_on) && guard_is_dead(s, o->index));
 }
 
+bool api_find_ending(struct thread *t, const void *p, struct object *o)
+{
+    return api_find(t, p, o) && o->span->spanclass_ != SPANCLASS_TINY;
+}
+
 /* In words, what p points into. */
 static void describe(uintptr_t p, char *text, size_t n)
 {

@@ -14,7 +14,7 @@ static struct gc_weak *new_in_region(struct thread *t, const void *p, int *error
 {
     struct object o;
     *error = EINVAL;
-    if (!api_find(t, p, &o) || o.span->spanclass_ == SPANCLASS_TINY)
+    if (!api_find_ending(t, p, &o))
         return NULL;
     *error = ENOMEM;
     return weak_new(o.span, o.index, (uintptr_t)p);

@@ -12,7 +12,7 @@
 static bool find_end(struct thread *t, const void *p, struct weaklink_end *end)
 {
     struct object o;
-    if (!api_find(t, p, &o) || o.span->spanclass_ == SPANCLASS_TINY)
+    if (!api_find_ending(t, p, &o))
         return false;
     *end = (struct weaklink_end){o.span, o.index};
     return true;
