@@ -10,9 +10,9 @@
 
 #include "base/check.h"
 #include "base/inside.h"
+#include "cycle/endnotes.h"
 #include "cycle/finalizers.h"
 #include "cycle/forkgate.h"
-#include "cycle/endnotes.h"
 #include "cycle/lifetimes.h"
 #include "cycle/pacer.h"
 #include "cycle/sweeper.h"

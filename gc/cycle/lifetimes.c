@@ -5,7 +5,6 @@
  *                   such object is marked for a finalizer
  *         .kept     when the world runs each object with a finalizer is marked, and all that it refers to
  *         .order    one is queued only if no other unmarked object with a finalizer leads to it
- *         .hidden   what is noted of an object is no pointer to it
  * Below:  endnotes, weak, endcalls, specials, markers.   Above: cycle.   See doc/design/lifetimes.md
  *
  * The order is bdwgc's: from each object mark what it refers to, not itself; what is not marked then has nobody before
@@ -60,12 +59,9 @@ static void clear_slot(struct mspan *s, size_t i, void *any_finalizer)
 static void mark_contents(struct mspan *s, size_t i, void *m)
 {
     struct endcall *e = dead_finalizer(s, i);
-    if (!e || (s->scan == SCAN_NONE && !ephemeron_is(s)))
+    if (!e)
         return;
-    if (ephemeron_is(s))
-        ephemerons_mark_value(m, mspan_slot(s, i));
-    else
-        mark_referents(m, (struct ref){s, i});
+    mark_referents(m, (struct ref){s, i});
     markers_drain(m);
     if (bits_test(s->gcmark_bits, i))
         endnotes_add_cycle(e, s, i);

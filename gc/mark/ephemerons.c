@@ -110,13 +110,6 @@ void ephemerons_mark(struct mark_counts *n, uint64_t expected)
         mark_counts_add(n, markers_more(look_again, NULL));
 }
 
-void ephemerons_mark_value(struct marker *m, uintptr_t e)
-{
-    uintptr_t value = (uintptr_t) & ((struct gc_ephemeron *)e)->value;
-    if (ephemeron_key_marked((struct gc_ephemeron *)e))
-        mark_roots(m, value, value + sizeof(uintptr_t), false);
-}
-
 static void drop_dead_of_span(struct mspan *s, void *unused)
 {
     (void)unused;

@@ -12,9 +12,6 @@ void ephemerons_mark(struct mark_counts *n, uint64_t expected);
 /* Mark the values of those marked, with a marker that is told of what it marks: for markers_drain. */
 void ephemerons_look(struct marker *m);
 
-/* e may be dead, but what it holds lives if its key does: for finalizers. */
-void ephemerons_mark_value(struct marker *m, uintptr_t e);
-
 /* Marking is over, that for finalizers too, and the keys that died are cleared: the ephemerons that died let go of theirs. */
 void ephemerons_drop_dead(void);
 

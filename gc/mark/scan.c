@@ -293,25 +293,26 @@ static NO_SANITIZE ALWAYS_INLINE size_t scan_typed(struct scan *s, const struct 
     return n;
 }
 
-/* What is not read of it counts like objects that are not scanned. */
-static NO_SANITIZE ALWAYS_INLINE void scan_typed_grey(struct scan *s, struct grey g, bool shared)
+/* What is not read of it counts like objects that are not scanned. Not in the loops: they have no register to spare. */
+static NO_SANITIZE NOINLINE struct scan scan_typed_grey(struct scan s, struct grey g)
 {
     uintptr_t lo = grey_base(g), hi = lo + grey_bytes(g);
-    const struct pagemark *page = page_of(s, lo);
-    size_t read =
-        scan_typed(s, typed_layout(page->scan), page->grey == GREY_IN_PIECES ? page->base : lo, lo, hi, shared);
-    s->scanned += read * sizeof(uintptr_t);
-    s->unscanned += hi - lo - read * sizeof(uintptr_t);
+    const struct pagemark *page = page_of(&s, lo);
+    uintptr_t base = page->grey == GREY_IN_PIECES ? page->base : lo;
+    size_t read = scan_typed(&s, typed_layout(page->scan), base, lo, hi, s.m->shared);
+    s.scanned += read * sizeof(uintptr_t);
+    s.unscanned += hi - lo - read * sizeof(uintptr_t);
+    return s;
 }
 
 /* One that is smaller than a jmp_buf has no mangled words. */
 static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared, bool watched)
 {
+    uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
     if (unlikely(is_typed(g))) {
-        scan_typed_grey(s, g, shared);
+        *s = scan_typed_grey(*s, g);
         return;
     }
-    uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
     s->scanned += hi - lo;
     if (!watched && grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
         scan_words(s, lo, hi, shared, true);
@@ -344,11 +345,21 @@ NO_SANITIZE void mark_object(struct marker *m, uintptr_t p)
     scan_end(&s);
 }
 
+/* It holds its value if its key lives. */
+static NO_SANITIZE void scan_value(struct scan *s, const struct gc_ephemeron *e)
+{
+    uintptr_t value = (uintptr_t)&e->value;
+    if (ephemeron_key_marked(e))
+        sift_words(s, value, value + sizeof(uintptr_t), false, s->m->shared);
+}
+
 NO_SANITIZE void mark_referents(struct marker *m, struct ref r)
 {
     uintptr_t lo = ref_base(r), hi = lo + r.span->elemsize;
     struct scan s = scan_begin(m);
-    if (r.span->scan >= SCAN_LAYOUT)
+    if (ephemeron_is(r.span))
+        scan_value(&s, (const struct gc_ephemeron *)lo);
+    else if (r.span->scan >= SCAN_LAYOUT)
         scan_typed(&s, typed_layout(r.span->scan), lo, lo, hi, m->shared);
     else if (r.span->scan == SCAN_ALL)
         sift_words(&s, lo, hi, false, m->shared);
@@ -365,9 +376,9 @@ static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
 }
 
 /* The lines in which words are that the layout names; of an array, the first element's. */
-static ALWAYS_INLINE void prefetch_typed(const struct scan *s, struct grey g)
+static NOINLINE void prefetch_typed(struct grey g)
 {
-    const struct gc_layout *l = typed_layout(page_of(s, grey_base(g))->scan);
+    const struct gc_layout *l = typed_layout(pagemark_of(grey_base(g))->scan);
     const char *p = (const char *)grey_base(g);
     for (unsigned i = 0; i < l->nahead; i++)
         __builtin_prefetch(p + l->ahead[i] * sizeof(uintptr_t));
@@ -397,7 +408,7 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared, bool 
             s.top = give_some(m, s.top);
         while (in - out < OBJECT_RING && workstack_pop(&m->stack, &s.top, &g)) {
             if (unlikely(is_typed(g)))
-                prefetch_typed(&s, g);
+                prefetch_typed(g);
             else
                 prefetch_grey(g);
             objects[in++ % OBJECT_RING] = g;

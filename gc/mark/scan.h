@@ -30,7 +30,7 @@ void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past);
 /* Mark the object that p, an address in the arena, points into: it is live whatever refers to it. */
 void mark_object(struct marker *m, uintptr_t p);
 
-/* Mark what an object refers to, not itself. */
+/* Mark what an object refers to, not itself; of an ephemeron its value, if the key is marked. */
 void mark_referents(struct marker *m, struct ref r);
 
 /* Scan until this marker has nothing grey; when no marker has, all that is reachable from what was marked is marked,
