@@ -361,7 +361,8 @@ GC_SPAN_API void gc_weak_free(struct gc_weak *weak);
  * is no more, in the collection that finds it, before any finalizer or cleanup is called, or in gc_free; unless it points
  * into another object by then, and is left alone. The word must not itself hold the object: it lies in an object from
  * gc_malloc_noscan, or is one that the object's layout does not name. It is read and written like any other: what was read
- * before a collection is held by it. A word is a link to one object, the last it was made one to. It is none any more when
+ * before a collection is held by it. Until this returns something else must hold the object (gc_keep_alive): a word that is
+ * no link yet is not cleared. A word is a link to one object, the last it was made one to. It is none any more when
  * either object is no more. Returns 0, or -1 with errno = EINVAL (slot is no multiple of 8, or in no live object; *slot
  * points to none, or into the same; or one of them is a part of a shared 16-byte block) or ENOMEM, and nothing is changed.
  * Cost: a lock, some 100 ns, and with many links in one object of less than 4096 bytes a walk through these; 40 bytes, and 8

@@ -352,7 +352,8 @@ static void *read_and_link(void *arg)
         fill(p, SIZE, i);
         atomic_store(&table[i], p);
         if (gc_weak_link((void **)&table[i]) != 0)
-            ck_abort_msg("no link");
+            ck_abort_msg("no link: errno %d", errno);
+        gc_keep_alive(p); /* until it is a link: a word that is none yet is not cleared */
         if (x >> 8 & 1) {
             atomic_store(&table[i], NULL);      /* first: nothing else holds what it points to */
             gc_weak_unlink((void **)&table[i]); /* or the object is no more already */
