@@ -43,14 +43,27 @@ void marker_init(struct marker *m, bool shared)
     m->shared = shared;
 }
 
+/* What the loops have to reckon with. Constants in each, so that there is one of them for each set that occurs. */
+enum how {
+    PLAIN = 0,
+    SHARED = 1,  /* other markers: bits are set atomically, and what is grey is given away */
+    WATCHED = 2, /* ephemerons wait for what is marked */
+    TYPED = 4    /* objects of layouts */
+};
+
+static ALWAYS_INLINE enum how how_of(const struct marker *m)
+{
+    return (m->shared ? SHARED : 0U) | (m->watched ? WATCHED : 0U) | TYPED;
+}
+
 /* Set bit i of a word of marks; false when it was set. One marker alone needs no locked instruction, which is most of
  * what an object in the cache costs. */
-static ALWAYS_INLINE bool set_mark(uint64_t *word, size_t i, bool shared)
+static ALWAYS_INLINE bool set_mark(uint64_t *word, size_t i, enum how how)
 {
     uint64_t old = bits_load(word);
     if (old >> (i % WORD_BITS) & 1)
         return false;
-    if (shared)
+    if (how & SHARED)
         return !(__atomic_fetch_or(word, bits_mask(i), __ATOMIC_RELAXED) >> (i % WORD_BITS) & 1);
     bits_store(word, old | bits_mask(i));
     return true;
@@ -88,7 +101,7 @@ static ALWAYS_INLINE void scan_end(const struct scan *s)
     m->counts.marked_bytes += s->scanned + s->unscanned;
     m->counts.scanned_bytes += s->scanned;
     m->counts.unread_bytes += s->unread;
-    workstack_close(&m->stack, s->top);
+    workstack_close(&m->stack, s->top.at);
 }
 
 static ALWAYS_INLINE bool in_arena(const struct scan *s, uintptr_t p) { return p - s->base < s->used; }
@@ -101,20 +114,20 @@ static ALWAYS_INLINE const struct pagemark *page_of(const struct scan *s, uintpt
 static ALWAYS_INLINE bool is_typed(struct grey g) { return grey_words(g) & GREY_TYPED; }
 static ALWAYS_INLINE size_t grey_bytes(struct grey g) { return (grey_words(g) & ~GREY_TYPED) * sizeof(uintptr_t); }
 
-static ALWAYS_INLINE void push(struct scan *s, struct grey g)
+static ALWAYS_INLINE void push(struct marker *m, struct greytop *top, struct grey g)
 {
-    if (!workstack_push(&s->m->stack, &s->top, g))
-        s->scanned += grey_bytes(g);
+    if (!workstack_push(&m->stack, top, g))
+        m->counts.scanned_bytes += grey_bytes(g), m->counts.marked_bytes += grey_bytes(g);
 }
 
 /* A large object is work by pieces, so that no scan of one object fills the stack. */
-static NOINLINE struct scan push_pieces(struct scan s, uintptr_t base, size_t n, size_t typed)
+static NOINLINE void push_pieces(struct marker *m, struct greytop *top, const struct pagemark *page)
 {
-    for (uintptr_t at = base, end = base + n; at < end; at += SCAN_PIECE) {
+    size_t typed = page->scan >= SCAN_LAYOUT ? GREY_TYPED : 0;
+    for (uintptr_t at = page->base, end = at + page->elemsize; at < end; at += SCAN_PIECE) {
         size_t piece = end - at < SCAN_PIECE ? end - at : SCAN_PIECE;
-        push(&s, grey_make(at, piece / sizeof(uintptr_t) | typed));
+        push(m, top, grey_make(at, piece / sizeof(uintptr_t) | typed));
     }
-    return s;
 }
 
 /* The word of its value is what is grey of an ephemeron: 8 bytes that were counted with the object. The stack is open. */
@@ -122,7 +135,7 @@ static void note_value(struct marker *m, const struct gc_ephemeron *e)
 {
     struct greytop top = workstack_open(&m->values);
     workstack_push(&m->values, &top, grey_make((uintptr_t)&e->value, 1));
-    workstack_close(&m->values, top);
+    workstack_close(&m->values, top.at);
 }
 
 /* Object i of the page was marked just now. Of an ephemeron and its key, whichever is marked last is found here. */
@@ -140,67 +153,69 @@ static NOINLINE void tell_ephemerons(struct marker *m, const struct pagemark *pa
 }
 
 /* An object that is not scanned, or by pieces, or by a layout. */
-static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, bool shared)
+static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, enum how how)
 {
-    if (!set_mark(&page->bits[i / WORD_BITS], i, shared))
+    if (!set_mark(&page->bits[i / WORD_BITS], i, how))
         return;
     if (page->grey == GREY_NONE) {
         s->unscanned += page->elemsize;
         s->unread += page->elemsize > BIT_COST ? page->elemsize - BIT_COST : 0;
-    } else if (page->grey == GREY_IN_PIECES) {
-        *s = push_pieces(*s, page->base, page->elemsize, page->scan >= SCAN_LAYOUT ? GREY_TYPED : 0);
+    } else if (how & TYPED && page->grey != GREY_IN_PIECES) {
+        push(s->m, &s->top, grey_make(page->base + i * page->elemsize, page->grey));
     } else {
-        push(s, grey_make(page->base + i * page->elemsize, page->grey));
+        struct greytop top = s->top; /* a copy, as what has its address taken leaves the registers */
+        push_pieces(s->m, &top, page);
+        s->top = top;
     }
-    if (unlikely(s->m->watched))
+    if (how & WATCHED)
         tell_ephemerons(s->m, page, i);
 }
 
 /* p is an address in the arena. If it lies in an object that is not marked, mark that. With `room` there is room for it
  * in the block, and no other marker: then nothing depends on whether it was marked but how far the stack grows, since a
  * branch on that is one that the processor cannot foresee. */
-static NO_SANITIZE ALWAYS_INLINE void mark_word(struct scan *s, uintptr_t p, bool shared, bool room)
+static NO_SANITIZE ALWAYS_INLINE void mark_word(struct scan *s, uintptr_t p, enum how how, bool room)
 {
     const struct pagemark *page = page_of(s, p);
     size_t i = pagemark_index(page, p), words = page->grey;
     if (i >= page->nelems)
         return;
-    uintptr_t base = page->base + i * words * sizeof(uintptr_t);
     if (GC_CHECKS && unlikely(planted_fault) && page->base + i * page->elemsize == ~planted_fault)
         return;
     if (unlikely(words - 1U >= GREY_MAX)) {
-        mark_other(s, page, i, shared);
+        mark_other(s, page, i, how);
         return;
     }
+    struct grey g = grey_make(page->base + i * words * sizeof(uintptr_t), words);
     uint64_t *word = &page->bits[i / WORD_BITS];
     if (!room) {
-        if (!set_mark(word, i, shared))
+        if (!set_mark(word, i, how))
             return;
-        push(s, grey_make(base, words));
-        if (unlikely(s->m->watched))
+        push(s->m, &s->top, g);
+        if (how & WATCHED)
             tell_ephemerons(s->m, page, i);
         return;
     }
     uint64_t old = bits_load(word);
     bits_store(word, old | bits_mask(i));
-    *s->top.at = grey_make(base, words);
+    *s->top.at = g;
     s->top.at += ~(old >> (i % WORD_BITS)) & 1;
 }
 
-static NO_SANITIZE ALWAYS_INLINE void mark_oldest_word(struct scan *s, bool shared)
+static NO_SANITIZE ALWAYS_INLINE void mark_oldest_word(struct scan *s, enum how how)
 {
     uintptr_t p = s->m->words[(s->at_word - s->nwords--) % WORD_RING];
-    mark_word(s, p, shared, false);
+    mark_word(s, p, how, false);
 }
 
 /* p is an address in the arena. */
-static NO_SANITIZE ALWAYS_INLINE void take_word(struct scan *s, uintptr_t p, bool shared, bool room)
+static NO_SANITIZE ALWAYS_INLINE void take_word(struct scan *s, uintptr_t p, enum how how, bool room)
 {
     __builtin_prefetch(page_of(s, p));
     uintptr_t *at = &s->m->words[s->at_word++ % WORD_RING], oldest = *at;
     *at = p;
     if (likely(s->nwords == WORD_RING))
-        mark_word(s, oldest, shared, room);
+        mark_word(s, oldest, how, room);
     else
         s->nwords++;
 }
@@ -212,18 +227,18 @@ static NO_SANITIZE NOINLINE struct scan take_mangled(struct scan s, uintptr_t v,
 {
     uintptr_t p = os_unmangled(v);
     if (in_arena(&s, p))
-        take_word(&s, p, s.m->shared, false);
+        take_word(&s, p, how_of(s.m), false);
     if (past && in_arena(&s, p - 1) && find_holds_past(p - 1))
-        take_word(&s, p - 1, s.m->shared, false);
+        take_word(&s, p - 1, how_of(s.m), false);
     return s;
 }
 
-static NO_SANITIZE ALWAYS_INLINE void scan_words(struct scan *s, uintptr_t lo, uintptr_t hi, bool shared, bool small)
+static NO_SANITIZE ALWAYS_INLINE void scan_words(struct scan *s, uintptr_t lo, uintptr_t hi, enum how how, bool small)
 {
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
         if (in_arena(s, v))
-            take_word(s, v, shared, small && !shared);
+            take_word(s, v, how, small && !(how & (SHARED | WATCHED)));
         if (!small && unlikely(os_may_be_mangled(v)))
             *s = take_mangled(*s, v, false);
     }
@@ -237,7 +252,7 @@ static struct os_filter filter_of(const struct scan *s)
 
 /* The same for roots and for many words: where there was no pointer for a while, words are passed over eight at a time.
  * With `past`, an address one past the end of an object is one of it too. */
-static NO_SANITIZE ALWAYS_INLINE void sift_words(struct scan *s, uintptr_t lo, uintptr_t hi, bool past, bool shared)
+static NO_SANITIZE ALWAYS_INLINE void sift_words(struct scan *s, uintptr_t lo, uintptr_t hi, bool past, enum how how)
 {
     enum { WHILE = 8 };
     const struct os_filter filter = filter_of(s);
@@ -251,11 +266,11 @@ static NO_SANITIZE ALWAYS_INLINE void sift_words(struct scan *s, uintptr_t lo, u
         }
         uintptr_t v = read_word(at);
         if (in_arena(s, v)) {
-            take_word(s, v, shared, false);
+            take_word(s, v, how, false);
             since = 0;
         }
         if (past && in_arena(s, v - 1) && find_holds_past(v - 1))
-            take_word(s, v - 1, shared, false);
+            take_word(s, v - 1, how, false);
         if (unlikely(os_may_be_mangled(v)))
             *s = take_mangled(*s, v, past);
     }
@@ -272,7 +287,7 @@ static ALWAYS_INLINE bool has_room(struct scan *s, size_t words)
 /* Of the words [lo, hi) of a typed object at `base` those that its layout names; returns how many these are. The elements
  * begin at its base, whichever piece of it this is. */
 static NO_SANITIZE ALWAYS_INLINE size_t scan_typed(struct scan *s, const struct gc_layout *l, uintptr_t base,
-                                                   uintptr_t lo, uintptr_t hi, bool shared)
+                                                   uintptr_t lo, uintptr_t hi, enum how how)
 {
     size_t n = 0;
     uintptr_t element = lo == base ? base : base + (lo - base) / l->size * l->size;
@@ -286,62 +301,54 @@ static NO_SANITIZE ALWAYS_INLINE size_t scan_typed(struct scan *s, const struct 
             n++;
             v = read_word(at);
             if (in_arena(s, v))
-                take_word(s, v, shared, false);
+                take_word(s, v, how, false);
             if (unlikely(os_may_be_mangled(v)))
                 *s = take_mangled(*s, v, false);
         }
     return n;
 }
 
-/* What is not read of it counts like objects that are not scanned. Not in the loops: they have no register to spare. */
-static NO_SANITIZE NOINLINE struct scan scan_typed_grey(struct scan s, struct grey g)
+/* What is not read of it counts like objects that are not scanned. */
+static NO_SANITIZE ALWAYS_INLINE void scan_typed_grey(struct scan *s, struct grey g, enum how how)
 {
     uintptr_t lo = grey_base(g), hi = lo + grey_bytes(g);
-    const struct pagemark *page = page_of(&s, lo);
+    const struct pagemark *page = page_of(s, lo);
     uintptr_t base = page->grey == GREY_IN_PIECES ? page->base : lo;
-    size_t read = scan_typed(&s, typed_layout(page->scan), base, lo, hi, s.m->shared);
-    s.scanned += read * sizeof(uintptr_t);
-    s.unscanned += hi - lo - read * sizeof(uintptr_t);
-    return s;
+    size_t read = scan_typed(s, typed_layout(page->scan), base, lo, hi, how);
+    s->scanned += read * sizeof(uintptr_t);
+    s->unscanned += hi - lo - read * sizeof(uintptr_t);
 }
 
-/* One that is smaller than a jmp_buf has no mangled words. */
-static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, bool shared, bool watched)
+/* One that is smaller than a jmp_buf has no mangled words. That an object is typed makes it look longer than any of those. */
+static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, enum how how)
 {
     uintptr_t lo = grey_base(g), hi = lo + grey_words(g) * sizeof(uintptr_t);
-    if (unlikely(is_typed(g))) {
-        *s = scan_typed_grey(*s, g);
+    bool small = grey_words(g) < OS_JMP_BUF_WORDS;
+    CHECK(how & TYPED || !is_typed(g), "scan.typed");
+    if (how & TYPED && !small && is_typed(g)) {
+        scan_typed_grey(s, g, how);
         return;
     }
     s->scanned += hi - lo;
-    if (!watched && grey_words(g) < OS_JMP_BUF_WORDS && (shared || has_room(s, OS_JMP_BUF_WORDS)))
-        scan_words(s, lo, hi, shared, true);
+    if (small && !(how & WATCHED) && (how & SHARED || has_room(s, OS_JMP_BUF_WORDS)))
+        scan_words(s, lo, hi, how, true);
     else if (grey_words(g) < LONG_WORDS)
-        scan_words(s, lo, hi, shared, false);
+        scan_words(s, lo, hi, how, false);
     else
-        sift_words(s, lo, hi, false, shared);
+        sift_words(s, lo, hi, false, how);
 }
 
-static NO_SANITIZE ALWAYS_INLINE void root_words(struct marker *m, uintptr_t lo, uintptr_t hi, bool past, bool shared)
-{
-    struct scan s = scan_begin(m);
-    sift_words(&s, round_up(lo, sizeof(uintptr_t)), round_down(hi, sizeof(uintptr_t)), past, shared);
-    scan_end(&s);
-}
-
-/* Inlined code is as instrumented as the function that it is in. */
 NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
 {
-    if (m->shared)
-        root_words(m, lo, hi, past, true);
-    else
-        root_words(m, lo, hi, past, false);
+    struct scan s = scan_begin(m);
+    sift_words(&s, round_up(lo, sizeof(uintptr_t)), round_down(hi, sizeof(uintptr_t)), past, how_of(m));
+    scan_end(&s);
 }
 
 NO_SANITIZE void mark_object(struct marker *m, uintptr_t p)
 {
     struct scan s = scan_begin(m);
-    mark_word(&s, p, m->shared, false);
+    mark_word(&s, p, how_of(m), false);
     scan_end(&s);
 }
 
@@ -350,7 +357,7 @@ static NO_SANITIZE void scan_value(struct scan *s, const struct gc_ephemeron *e)
 {
     uintptr_t value = (uintptr_t)&e->value;
     if (ephemeron_key_marked(e))
-        sift_words(s, value, value + sizeof(uintptr_t), false, s->m->shared);
+        sift_words(s, value, value + sizeof(uintptr_t), false, how_of(s->m));
 }
 
 NO_SANITIZE void mark_referents(struct marker *m, struct ref r)
@@ -360,23 +367,31 @@ NO_SANITIZE void mark_referents(struct marker *m, struct ref r)
     if (ephemeron_is(r.span))
         scan_value(&s, (const struct gc_ephemeron *)lo);
     else if (r.span->scan >= SCAN_LAYOUT)
-        scan_typed(&s, typed_layout(r.span->scan), lo, lo, hi, m->shared);
+        scan_typed(&s, typed_layout(r.span->scan), lo, lo, hi, how_of(m));
     else if (r.span->scan == SCAN_ALL)
-        sift_words(&s, lo, hi, false, m->shared);
+        sift_words(&s, lo, hi, false, how_of(m));
     scan_end(&s);
 }
 
-static NOINLINE struct greytop give_some(struct marker *m, struct greytop top)
+static NOINLINE struct greytop give_some(struct marker *m, const struct grey *at)
 {
-    workstack_close(&m->stack, top);
+    workstack_close(&m->stack, at);
     struct workbuf *b = workstack_split(&m->stack);
     if (b)
         workpool_give(b);
     return workstack_open(&m->stack);
 }
 
+/* Objects in flight: n of them, the newest before `at`. A local: nothing is in it between two calls. */
+struct ring {
+    struct grey objects[OBJECT_RING];
+    unsigned at, n;
+};
+
+enum { LINE = 64, AHEAD = 512 };
+
 /* The lines in which words are that the layout names; of an array, the first element's. */
-static NOINLINE void prefetch_typed(struct grey g)
+static void prefetch_typed(struct grey g)
 {
     const struct gc_layout *l = typed_layout(pagemark_of(grey_base(g))->scan);
     const char *p = (const char *)grey_base(g);
@@ -384,47 +399,74 @@ static NOINLINE void prefetch_typed(struct grey g)
         __builtin_prefetch(p + l->ahead[i] * sizeof(uintptr_t));
 }
 
-/* All lines of a small object. Of a longer one the first ones: the processor sees only then where this goes. */
-static ALWAYS_INLINE void prefetch_grey(struct grey g)
+/* Of more than two lines the first ones: the processor sees only then where this goes. */
+static NOINLINE void prefetch_long(struct grey g)
 {
-    enum { LINE = 64, MOST = 512 };
+    if (is_typed(g)) {
+        prefetch_typed(g);
+        return;
+    }
     size_t n = grey_words(g) * sizeof(uintptr_t);
     const char *p = (const char *)grey_base(g);
-    __builtin_prefetch(p);
+    for (size_t at = 0; at < n && at < AHEAD; at += LINE)
+        __builtin_prefetch(p + at);
     __builtin_prefetch(p + n - sizeof(uintptr_t));
-    if (n > 2 * LINE)
-        for (size_t at = LINE; at < n && at < MOST; at += LINE)
-            __builtin_prefetch(p + at);
 }
 
-/* The ring of objects is a local: nothing is in it between two calls. */
-static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, bool shared, bool watched)
+/* All lines of a small object. */
+static ALWAYS_INLINE void prefetch_grey(struct grey g)
+{
+    size_t n = grey_words(g) * sizeof(uintptr_t);
+    const char *p = (const char *)grey_base(g);
+    if (n > 2 * LINE) {
+        prefetch_long(g);
+        return;
+    }
+    __builtin_prefetch(p);
+    __builtin_prefetch(p + n - sizeof(uintptr_t));
+}
+
+/* The oldest object in flight; the place of the newest is its own where the ring is full. */
+static ALWAYS_INLINE bool take_grey(struct scan *s, struct ring *r, struct grey *g)
+{
+    while (workstack_pop(&s->m->stack, &s->top, g)) {
+        prefetch_grey(*g);
+        struct grey *at = &r->objects[r->at++ % OBJECT_RING], oldest = *at;
+        *at = *g;
+        if (r->n == OBJECT_RING) {
+            *g = oldest;
+            return true;
+        }
+        r->n++;
+    }
+    if (r->n == 0)
+        return false;
+    *g = r->objects[(r->at - r->n--) % OBJECT_RING];
+    return true;
+}
+
+static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, enum how how)
 {
     struct scan s = scan_begin(m);
-    struct grey objects[OBJECT_RING], g;
-    unsigned in = 0, out = 0;
+    struct ring ring = {{{0}}, 0, 0};
+    struct grey g;
     for (;;) {
-        if (shared && unlikely(workpool_hungry()))
-            s.top = give_some(m, s.top);
-        while (in - out < OBJECT_RING && workstack_pop(&m->stack, &s.top, &g)) {
-            if (unlikely(is_typed(g)))
-                prefetch_typed(g);
-            else
-                prefetch_grey(g);
-            objects[in++ % OBJECT_RING] = g;
-        }
-        if (in != out)
-            scan_grey(&s, objects[out++ % OBJECT_RING], shared, watched);
+        if (how & SHARED && unlikely(workpool_hungry()))
+            s.top = give_some(m, s.top.at);
+        if (take_grey(&s, &ring, &g))
+            scan_grey(&s, g, how);
         else if (s.nwords > 0)
-            mark_oldest_word(&s, shared);
+            mark_oldest_word(&s, how);
         else
             break;
     }
     scan_end(&s);
 }
 
-static NO_SANITIZE void drain_alone(struct marker *m) { drain(m, false, false); }
-static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, true, false); }
+static NO_SANITIZE void drain_plain(struct marker *m) { drain(m, PLAIN); }
+static NO_SANITIZE void drain_shared(struct marker *m) { drain(m, SHARED); }
+static NO_SANITIZE void drain_typed(struct marker *m) { drain(m, TYPED); }
+static NO_SANITIZE void drain_shared_typed(struct marker *m) { drain(m, SHARED | TYPED); }
 
 /* One value noted, to be scanned. */
 static bool take_value(struct marker *m)
@@ -436,26 +478,27 @@ static bool take_value(struct marker *m)
         m->counts.marked_bytes -= sizeof(uintptr_t);
         m->counts.scanned_bytes -= sizeof(uintptr_t);
     }
-    workstack_close(&m->values, values);
-    workstack_close(&m->stack, top);
+    workstack_close(&m->values, values.at);
+    workstack_close(&m->stack, top.at);
     return any;
 }
 
 static NO_SANITIZE void drain_watched(struct marker *m)
 {
     do
-        drain(m, false, true);
+        drain(m, WATCHED | TYPED);
     while (take_value(m));
 }
 
 static void drain_any(struct marker *m)
 {
-    if (m->shared)
-        drain_shared(m);
-    else if (m->watched)
+    bool typed = typed_end() > SCAN_LAYOUT;
+    if (m->watched)
         drain_watched(m);
+    else if (m->shared)
+        (typed ? drain_shared_typed : drain_shared)(m);
     else
-        drain_alone(m);
+        (typed ? drain_typed : drain_plain)(m);
 }
 
 /* The stack could not grow: some marked object was dropped unscanned. Scan every marked one of the span again. */

@@ -87,11 +87,11 @@ static void drop_top(struct workstack *w)
         w->spare = b;
 }
 
-void workstack_close(struct workstack *w, struct greytop t)
+void workstack_close(struct workstack *w, const struct grey *at)
 {
     if (!w->top)
         return;
-    w->top->n = (size_t)(t.at - t.begin);
+    w->top->n = (size_t)(at - w->top->items);
     if (w->top->n == 0)
         drop_top(w);
 }

@@ -5,8 +5,7 @@
 #include "base/attr.h"
 
 /* Words still to be scanned: an object, or a piece of a large one; with GREY_TYPED (pagemark.h) in the count, of these the
- * ones that a layout names. Address and count in one machine word, written and
- * read whole: this stack is where marking spends what it does not wait, and a bit-field is stored in parts, which the
+ * ones that a layout names. Address and count in one machine word, written and read whole: this stack is where marking spends what it does not wait, and a bit-field is stored in parts, which the
  * load that follows then waits for. Addresses of the arena fit in 48 bits (asserted in scan.c). */
 struct grey {
     uint64_t bits;
@@ -49,7 +48,8 @@ static ALWAYS_INLINE struct greytop workstack_open(const struct workstack *w)
     return b ? (struct greytop){b->items + b->n, b->items, b->items + CAPACITY} : (struct greytop){NULL, NULL, NULL};
 }
 
-void workstack_close(struct workstack *w, struct greytop t);
+/* at: of the greytop. (A struct of three words would go by memory, in halves that the processor waits for.) */
+void workstack_close(struct workstack *w, const struct grey *at);
 
 /* The block has not enough room: an empty one on top, or no change when there is no memory. It is empty: the one below, which there is. */
 struct greytop workstack_more(struct workstack *w, struct greytop t);

@@ -12,7 +12,7 @@ static void push(struct grey g)
 {
     struct greytop t = workstack_open(&w);
     workstack_push(&w, &t, g);
-    workstack_close(&w, t);
+    workstack_close(&w, t.at);
 }
 
 static void push_to(size_t from, size_t to)
@@ -20,7 +20,7 @@ static void push_to(size_t from, size_t to)
     struct greytop t = workstack_open(&w);
     for (size_t i = from; i < to; i++)
         workstack_push(&w, &t, grey_make(i * 16, i % 1000));
-    workstack_close(&w, t);
+    workstack_close(&w, t.at);
     ck_assert(!w.overflowed);
 }
 
@@ -34,7 +34,7 @@ static void pop_all(size_t from, size_t to)
         ck_assert_uint_eq(grey_base(g), to * 16);
         ck_assert_uint_eq(grey_words(g), to % 1000);
     }
-    workstack_close(&w, t);
+    workstack_close(&w, t.at);
 }
 
 static void check_empty(void)
@@ -85,7 +85,7 @@ START_TEST(emptied_while_open)
         ck_assert(!workstack_pop(&w, &t, &g) && w.top && !w.spare);
     workstack_push(&w, &t, grey_make(32, 1));
     ck_assert(workstack_pop(&w, &t, &g) && grey_base(g) == 32);
-    workstack_close(&w, t);
+    workstack_close(&w, t.at);
     check_empty();
 }
 END_TEST
@@ -97,7 +97,7 @@ START_TEST(left_with_room)
     struct greytop t = workstack_open(&w);
     t = workstack_more(&w, t);
     workstack_push(&w, &t, grey_make((uintptr_t)10 * 16, 10));
-    workstack_close(&w, t);
+    workstack_close(&w, t.at);
     ck_assert_uint_eq(w.top->n, 1);
     ck_assert_uint_eq(w.top->below->n, 10);
     pop_all(0, 11);
