@@ -414,9 +414,9 @@ static NOINLINE void prefetch_long(struct grey g)
 }
 
 /* All lines of a small object. */
-static ALWAYS_INLINE void prefetch_grey(struct grey g)
+static ALWAYS_INLINE void prefetch_grey(struct grey g, enum how how)
 {
-    size_t n = grey_words(g) * sizeof(uintptr_t);
+    size_t n = how & TYPED ? grey_bytes(g) : grey_words(g) * sizeof(uintptr_t);
     const char *p = (const char *)grey_base(g);
     if (n > 2 * LINE) {
         prefetch_long(g);
@@ -427,10 +427,10 @@ static ALWAYS_INLINE void prefetch_grey(struct grey g)
 }
 
 /* The oldest object in flight; the place of the newest is its own where the ring is full. */
-static ALWAYS_INLINE bool take_grey(struct scan *s, struct ring *r, struct grey *g)
+static ALWAYS_INLINE bool take_grey(struct scan *s, struct ring *r, struct grey *g, enum how how)
 {
     while (workstack_pop(&s->m->stack, &s->top, g)) {
-        prefetch_grey(*g);
+        prefetch_grey(*g, how);
         struct grey *at = &r->objects[r->at++ % OBJECT_RING], oldest = *at;
         *at = *g;
         if (r->n == OBJECT_RING) {
@@ -453,7 +453,7 @@ static NO_SANITIZE ALWAYS_INLINE void drain(struct marker *m, enum how how)
     for (;;) {
         if (how & SHARED && unlikely(workpool_hungry()))
             s.top = give_some(m, s.top.at);
-        if (take_grey(&s, &ring, &g))
+        if (take_grey(&s, &ring, &g, how))
             scan_grey(&s, g, how);
         else if (s.nwords > 0)
             mark_oldest_word(&s, how);
