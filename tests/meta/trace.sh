@@ -64,8 +64,14 @@ done
 SPANGC_DEBUG=trace=$tmp/k.json
 i=0
 while [ $i -lt 20 ]; do
+    rm -f "$tmp/k.json"
     "$tmp/traced" &
     pid=$!
+    # How long a busy machine takes until there is a collection is anybody's guess.
+    until grep -qs '"pause"' "$tmp/k.json"; do
+        kill -0 $pid || fail "it ended by itself, without a collection"
+        sleep 0.01
+    done
     sleep "0.$((10 + i))"
     kill -KILL $pid
     wait $pid 2>/dev/null

@@ -2,9 +2,8 @@
 #include "../check_main.h"
 
 #include "base/bits.h"
+#include "os/os.h"
 #include "os/os_real.h"
-
-#include <sched.h>
 
 enum { NBITS = 3 * WORD_BITS };
 
@@ -129,17 +128,28 @@ END_TEST
 
 enum { SHARED_BITS = 8 * WORD_BITS, ROUNDS = 20000 };
 static uint64_t shared[ROUNDS][SHARED_BITS / WORD_BITS];
-static _Atomic int arrived;
+static _Atomic uint32_t arrived;
+
+/* Who waits long sleeps: on a busy machine each turn of a loop that yields lets all others run for milliseconds first, and
+ * so many rounds would take minutes. */
+static void wait_for_both(uint32_t both)
+{
+    if (++arrived == both) {
+        os_futex_wake_all(&arrived);
+        return;
+    }
+    for (int spins = 0; spins < 10000 && arrived < both; spins++)
+        ;
+    for (uint32_t n; (n = arrived) < both;)
+        os_futex_wait(&arrived, n, UINT64_MAX);
+}
 
 /* Two threads begin each round together, one at each end, and meet in between. */
 static size_t win(bool upwards)
 {
     size_t n = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        arrived++;
-        for (int spins = 0; arrived < 2 * (round + 1); spins++)
-            if (spins > 10000)
-                sched_yield();
+        wait_for_both(2 * (uint32_t)(round + 1));
         for (size_t i = 0; i < SHARED_BITS; i++)
             n += !bits_test_and_set_atomic(shared[round], upwards ? i : SHARED_BITS - 1 - i);
     }
