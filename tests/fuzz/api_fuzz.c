@@ -13,19 +13,25 @@
 
 enum { OBJECTS = 64, LINKS = 4, OPERATIONS = 600, WORD = sizeof(void *), DENSE = 2000, SPARSE = 61 };
 
-enum kind { NONE, SCANNED, NOSCAN, PART, PINNED, PINNED_NOSCAN };
+enum kind { NONE, SCANNED, NOSCAN, PART, PINNED, PINNED_NOSCAN, TYPED };
 
 struct object {
     enum kind kind;
     uintptr_t hidden;
     size_t size;
-    uint8_t seed;      /* of the bytes that are no links */
-    bool rooted;       /* roots[i] refers to it */
-    bool registered;   /* registered[i] does */
-    int target[LINKS]; /* number + 1 of the object that word j refers to; 0 none */
-    size_t off[LINKS]; /* how far into it */
-    bool reached;      /* by the last trace */
+    uint8_t seed;          /* of the bytes that are no links */
+    bool rooted;           /* roots[i] refers to it */
+    bool registered;       /* registered[i] does */
+    int target[LINKS];     /* number + 1 of the object that word j refers to; 0 none */
+    size_t off[LINKS];     /* how far into it */
+    unsigned layout;       /* of a typed one; also where the layout names no word: */
+    uintptr_t idle[LINKS]; /* word j, an address that holds nothing */
+    bool reached;          /* by the last trace */
 };
+
+/* Bytes of an element; of the words of each the second of three is none that holds. */
+static const size_t layout_bytes[] = {16, 24, 40, 64, 136, 1000};
+enum { LAYOUTS = sizeof layout_bytes / sizeof *layout_bytes };
 
 static struct object objects[OBJECTS];
 static void *volatile roots[OBJECTS]; /* in the program's data */
@@ -60,11 +66,18 @@ static size_t next_size(void)
 }
 
 static char *address(const struct object *o) { return (char *)~o->hidden; }
-static bool scanned(const struct object *o) { return o->kind == SCANNED || o->kind == PINNED; }
+static bool scanned(const struct object *o) { return o->kind == SCANNED || o->kind == PINNED || o->kind == TYPED; }
 static bool pinned(const struct object *o) { return o->kind == PINNED || o->kind == PINNED_NOSCAN; }
 static size_t links_of(const struct object *o)
 {
     return !scanned(o) ? 0 : o->size / WORD < LINKS ? o->size / WORD : LINKS;
+}
+
+static bool is_named(size_t word) { return word % 3 != 1; }
+
+static bool holds(const struct object *o, size_t j)
+{
+    return o->kind != TYPED || is_named(j % (layout_bytes[o->layout] / WORD));
 }
 
 /* 0x80 and more: no word of it is an address. */
@@ -80,6 +93,8 @@ static void write_all(struct object *o)
 
 static uintptr_t link_value(const struct object *o, size_t j)
 {
+    if (!holds(o, j))
+        return o->idle[j];
     return o->target[j] ? ~objects[o->target[j] - 1].hidden + o->off[j] : 0;
 }
 
@@ -204,7 +219,7 @@ static size_t alignment_of(size_t size)
     return a;
 }
 
-static void adopt(enum kind kind, void *p, size_t size, size_t align, bool zeroed)
+static struct object *adopt(enum kind kind, void *p, size_t size, size_t align, bool zeroed)
 {
     struct object *o = free_object();
     MUST(p);
@@ -214,11 +229,12 @@ static void adopt(enum kind kind, void *p, size_t size, size_t align, bool zeroe
     if (!o) {
         if (kind == PINNED || kind == PINNED_NOSCAN)
             gc_free(p);
-        return;
+        return NULL;
     }
     *o = (struct object){.kind = kind, .hidden = ~(uintptr_t)p, .size = size, .seed = next(), .rooted = true};
     roots[o - objects] = p;
     write_all(o);
+    return o;
 }
 
 static enum kind noscan_kind(size_t size) { return size < 16 ? PART : NOSCAN; }
@@ -246,6 +262,27 @@ static void op_calloc(void)
         adopt(SCANNED, gc_calloc(n, size), n * size, alignment_of(n * size), true);
     else
         adopt(noscan_kind(n * size), gc_calloc_noscan(n, size), n * size, alignment_of(n * size), true);
+}
+
+static const struct gc_layout *layout_of(unsigned l)
+{
+    static const struct gc_layout *layouts[LAYOUTS];
+    uint64_t bitmap[1000 / WORD / 64 + 1] = {0};
+    for (size_t w = 0; w < layout_bytes[l] / WORD; w++)
+        bitmap[w / 64] |= (uint64_t)is_named(w) << w % 64;
+    const struct gc_layout *made = gc_layout_new(layout_bytes[l], bitmap);
+    MUST(made && (!layouts[l] || made == layouts[l]));
+    return layouts[l] = made;
+}
+
+static void op_typed(void)
+{
+    unsigned l = next() % LAYOUTS;
+    size_t n = next() < 200 ? 1 : next() + 1U, size = n * layout_bytes[l];
+    void *p = n == 1 ? gc_malloc_typed(layout_of(l)) : gc_calloc_typed(layout_of(l), n);
+    struct object *o = adopt(TYPED, p, size, 8, true);
+    if (o)
+        o->layout = l;
 }
 
 static void op_aligned(void)
@@ -281,8 +318,12 @@ static void op_uncollectable(void)
 
 static void set_link(struct object *from, size_t j, struct object *to, size_t off)
 {
-    from->target[j] = to ? (int)(to - objects) + 1 : 0;
-    from->off[j] = off;
+    if (holds(from, j)) {
+        from->target[j] = to ? (int)(to - objects) + 1 : 0;
+        from->off[j] = off;
+    } else {
+        from->idle[j] = to ? ~to->hidden + off : 0;
+    }
     ((uintptr_t *)(void *)address(from))[j] = link_value(from, j);
 }
 
@@ -379,8 +420,15 @@ static void op_realloc(void)
         for (size_t j = 0; j < LINKS; j++)
             if (j >= links_of(o))
                 o->target[j] = 0;
-        for (size_t j = 0; j < links_of(o); j++)
-            set_link(o, j, o->target[j] ? &objects[o->target[j] - 1] : NULL, o->off[j]);
+        for (size_t j = 0; j < links_of(o); j++) {
+            uintptr_t *word = (uintptr_t *)(void *)p + j;
+            if (holds(o, j))
+                set_link(o, j, o->target[j] ? &objects[o->target[j] - 1] : NULL, o->off[j]);
+            else if (j < old_links)
+                MUST(*word == o->idle[j]);
+            else
+                *word = o->idle[j] = 0;
+        }
     }
     write_all(o);
     if (o->rooted)
@@ -525,6 +573,8 @@ static void (*const operations[])(void) = {
     op_release,
     op_stats,
     op_frozen,
+    op_typed,
+    op_typed,
 };
 
 static void *no_memory(size_t bytes)
