@@ -613,7 +613,7 @@ START_TEST(handler_in_a_fork)
     set(SIGALRM, collecting, SA_RESTART);
     again = true;
     set_alarm();
-    for (int i = 0; i < share_of(100); i++) {
+    for (int i = 0; i < share_of(100) || handled <= 10; i++) { /* a share of the forks is over before ten alarms */
         int status = -1;
         pid_t pid = fork();
         if (pid == 0) {
@@ -625,7 +625,6 @@ START_TEST(handler_in_a_fork)
         ck_assert_int_eq(status, 0);
     }
     again = false;
-    ck_assert_int_gt(handled, 10);
     stop(id);
 }
 END_TEST

@@ -475,6 +475,16 @@ static void *collect_along(void *unused)
 
 static void *small_result(void *index) { return make_filled(SIZE, (size_t)index); }
 
+/* Detached threads, which may end long after whoever made them has gone on; until then their objects are theirs. */
+enum { MEETINGS = 500, LOOSE = 2 * MEETINGS };
+static _Atomic int loose[LOOSE];
+
+static void *loose_result(void *tid)
+{
+    *(_Atomic int *)tid = (int)syscall(SYS_gettid);
+    return make_filled(SIZE, 0);
+}
+
 static void *detach_it(void *t)
 {
     must(pthread_detach(*(pthread_t *)t), 0);
@@ -483,13 +493,15 @@ static void *detach_it(void *t)
 
 START_TEST(meetings)
 {
-    const size_t rounds = fewer(500);
+    const size_t rounds = fewer(MEETINGS);
     pthread_t collector;
     uint64_t before = settled_objects();
     must(pthread_create(&collector, NULL, collect_along, NULL), 0);
     for (size_t i = 0; i < rounds; i++) {
         pthread_t t[4], detacher;
-        for (size_t k = 0; k < 4; k++, steps++)
+        for (size_t k = 0; k < 2; k++, steps++)
+            must(pthread_create(&t[k], NULL, loose_result, (void *)&loose[2 * i + k]), 0);
+        for (size_t k = 2; k < 4; k++, steps++)
             must(pthread_create(&t[k], NULL, small_result, (void *)(i + k)), 0);
         must(pthread_detach(t[0]), 0);
         must(pthread_create(&detacher, NULL, detach_it, &t[1]), 0);
@@ -499,6 +511,8 @@ START_TEST(meetings)
     }
     over = true;
     by_join(collector);
+    for (size_t i = 0; i < 2 * rounds; i++)
+        wait_ended(&loose[i]);
     ck_assert_uint_le(settled_objects(), before + SLACK);
 }
 END_TEST
