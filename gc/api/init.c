@@ -210,7 +210,7 @@ struct thread *api_thread_for(const char *call)
     if (roots_in_callback())
         report_fatal("a root callback called the library, which it may not: the world is stopped; aborting");
     if (start_once())
-        t = thread_register(false);
+        t = thread_register();
     if (!t)
         errno = ENOMEM;
     return t;

@@ -60,7 +60,7 @@ void api_threads_fork_child(void) { flight_fork_child(pthread_self()); }
 static struct flight *new_flight(void *arg, bool joinable)
 {
     struct flight *f = flight_new(arg, joinable);
-    struct thread *t = f ? thread_record_new() : NULL;
+    struct thread *t = f ? thread_announce() : NULL;
     if (t)
         f->thread = t;
     else if (f)
@@ -76,7 +76,7 @@ static struct flight *prepare(const char *call, void *arg, bool joinable)
 
 static void undo(struct flight *f)
 {
-    thread_record_drop(f->thread);
+    thread_announced_in_vain(f->thread);
     IN_REGION_DO(flight_drop(f));
 }
 

@@ -124,13 +124,9 @@ static void sleep_until_woken(void)
         safe_wait(&worker, WORKER_ASLEEP);
 }
 
-static void *worker_main(void *unused)
+static _Noreturn void *worker_main(void *unused)
 {
     (void)unused;
-    if (!thread_register(false)) {
-        atomic_store_explicit(&worker, WORKER_NONE, memory_order_relaxed);
-        return NULL;
-    }
     for (;;) {
         while (wanted() && run_one())
             ;

@@ -34,13 +34,11 @@ static bool sweep_some(struct mcache *c, int n)
     return more;
 }
 
-static void *sweeper_main(void *unused)
+static _Noreturn void *sweeper_main(void *unused)
 {
     (void)unused;
-    struct thread *t = thread_register(true);
+    struct thread *t = thread_self();
     uint32_t seen = 0;
-    if (!t)
-        return NULL;
     for (;;) {
         safe_enter(t);
         while (atomic_load_explicit(&work, memory_order_acquire) == seen)

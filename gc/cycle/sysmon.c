@@ -126,13 +126,11 @@ static void pass(void)
     sysmon_release(now > period_ns ? now - period_ns : 0);
 }
 
-static void *sysmon_main(void *unused)
+static _Noreturn void *sysmon_main(void *unused)
 {
     (void)unused;
-    struct thread *t = thread_register(true);
+    struct thread *t = thread_self();
     uint64_t last = os_now_ns();
-    if (!t)
-        return NULL;
     for (;;) {
         sleep_until_due(t, last);
         last = os_now_ns();

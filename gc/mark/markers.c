@@ -76,14 +76,11 @@ static void take_part(struct marker *m, uint32_t session, struct marker_time *he
     } while ((b = workpool_take(session, &m->counts)));
 }
 
-static void *helper_main(void *arg)
+static _Noreturn void *helper_main(void *arg)
 {
     struct marker *m = arg;
-    struct thread *t = thread_register(true);
     uint32_t seen = 0, session;
-    if (!t)
-        return NULL;
-    safe_enter(t);
+    safe_enter(thread_self());
     os_memtool_quiet(true);
     for (;;) {
         while (atomic_load_explicit(&calls, memory_order_acquire) == seen)

@@ -408,6 +408,9 @@ static bool stop_unknown(const struct thread *self, struct stop_result *r, uint3
         case UNKNOWN_FAILED:
             r->why = "the threads of the process cannot be listed (too many open files?)";
             return false;
+        case UNKNOWN_NO_MEMORY:
+            r->why = "a thread was found that did not make itself known, and there is no memory for its record";
+            return false;
         case UNKNOWN_SOME:
             if (!request_found(r, end) || !wait_for_answers(e, end))
                 return false;

@@ -6,6 +6,8 @@
  *         .comers  who starts or ends goes before a stopper that comes later, but does not hold it up for long
  *                  (world_let_comers_first)
  *         .empty   a record that is free has a cache that holds nothing       (record_alloc)
+ *         .reserve a thread that was announced can be listed by a stopper that finds it, whatever memory there is: no more
+ *                  records are in reserve than threads are announced, and fewer only as others were found without memory
  * Below:  mcache, os.   Above: stop, roots, api. */
 #include "world/thread.h"
 
@@ -30,6 +32,14 @@ static _Atomic uint32_t comers; /* wait for the world lock for some instructions
 static struct lock record_lock = LOCK_INIT(RANK_THREADREC);
 static struct fixalloc records;
 static uint64_t dead_lookups; /* world lock */
+
+struct spare {
+    struct spare *next;
+};
+
+/* Threads that will be, and the records in reserve for who finds them meanwhile. Record lock. */
+static uint32_t announced, n_reserve;
+static struct spare *reserve;
 
 enum { TURNS = 50, NAP_NS = 50 * 1000, PATIENCE_NS = 5 * 1000 * 1000 };
 
@@ -98,10 +108,68 @@ static struct thread *record_alloc(void)
     return t;
 }
 
-struct thread *thread_record_new(void)
+static bool put_in_reserve(struct spare *r)
+{
+    if (!r)
+        return false;
+    r->next = reserve;
+    reserve = r;
+    n_reserve++;
+    return true;
+}
+
+static struct spare *take_from_reserve(void)
+{
+    struct spare *r = reserve;
+    if (!r)
+        return NULL;
+    reserve = r->next;
+    r->next = NULL;
+    n_reserve--;
+    return r;
+}
+
+struct thread *thread_announce(void)
 {
     lock_acquire(&record_lock);
     struct thread *t = record_alloc();
+    if (t && put_in_reserve(fixalloc_alloc(&records))) {
+        announced++;
+    } else if (t) {
+        fixalloc_free(&records, t);
+        t = NULL;
+    }
+    lock_release(&record_lock);
+    return t;
+}
+
+/* It is listed now, or will never be. */
+static void announcement_over(void)
+{
+    lock_acquire(&record_lock);
+    CHECK(announced > 0 && n_reserve <= announced, "thread.reserve");
+    announced--;
+    if (n_reserve > announced)
+        fixalloc_free(&records, take_from_reserve());
+    lock_release(&record_lock);
+}
+
+/* After fork, in the child: those who were to be are not. */
+static void forget_announced(void)
+{
+    lock_acquire(&record_lock);
+    for (struct spare *r; (r = take_from_reserve()) != NULL;)
+        fixalloc_free(&records, r);
+    announced = 0;
+    lock_release(&record_lock);
+}
+
+static struct thread *record_new(bool reserved_too)
+{
+    lock_acquire(&record_lock);
+    struct thread *t = record_alloc();
+    if (!t && reserved_too && (t = (struct thread *)(void *)take_from_reserve()) != NULL)
+        clear(t);
     lock_release(&record_lock);
     return t;
 }
@@ -166,7 +234,7 @@ void thread_forget_found(int tid)
 
 struct thread *thread_list_found(int tid)
 {
-    struct thread *t = thread_record_new();
+    struct thread *t = record_new(true);
     if (!t)
         return NULL;
     t->tid = tid;
@@ -175,14 +243,15 @@ struct thread *thread_list_found(int tid)
     return t;
 }
 
-void thread_record_drop(struct thread *t)
+void thread_announced_in_vain(struct thread *t)
 {
     world_lock_shortly();
     record_free(t);
+    announcement_over();
     lock_release(&world_lock);
 }
 
-void thread_adopt(struct thread *t, bool internal)
+static void adopt(struct thread *t, bool internal, bool was_announced)
 {
     /* A thread of ours is not scanned, and must not be the one that makes malloc reserve an arena for it: 64 MiB of
      * address space, which a program under ulimit -v misses. */
@@ -199,17 +268,21 @@ void thread_adopt(struct thread *t, bool internal)
     world_lock_shortly();
     thread_forget_found(t->tid);
     link_in(t);
+    if (was_announced)
+        announcement_over();
     mcache_self = &t->mcache;
     lock_release(&world_lock);
 }
 
-struct thread *thread_register(bool internal)
+void thread_adopt(struct thread *t, bool internal) { adopt(t, internal, true); }
+
+struct thread *thread_register(void)
 {
     world_lock_shortly();
-    struct thread *t = thread_record_new();
+    struct thread *t = record_new(false);
     lock_release(&world_lock);
     if (t)
-        thread_adopt(t, internal);
+        adopt(t, false, false);
     return t;
 }
 
@@ -273,6 +346,7 @@ void thread_fork_child(bool caches_empty)
     }
     if (self)
         self->tid = os_tid();
+    forget_announced();
 }
 
 void thread_fork_acquire(void) { lock_acquire(&record_lock); }

@@ -40,6 +40,8 @@ struct thread {
     uintptr_t other_base;            /* with boundary: where all of that stack begins. This thread */
     _Atomic bool deaf;               /* a signal waits that it blocks: see deaf.c. The stopper; its handler clears it */
     const struct os_held *held;      /* by a tracer, with these registers, or NULL. The stopper */
+    void *(*task)(void *);           /* what a thread of ours is for, and its argument. Who starts it */
+    void *task_arg;
 };
 
 /* All, newest first; world lock. How many there are may be read without it. */
@@ -68,16 +70,17 @@ static inline void *thread_signal_value(const struct thread *t)
     return (void *)((uintptr_t)t | (t->found ? THREAD_FOUND : 0));
 }
 
-/* A record for a thread that is to be, or NULL; and one that is not needed after all. Made by a known thread in a region,
- * by anyone under the world lock: a thread may be stopped before it is known. */
-struct thread *thread_record_new(void);
-void thread_record_drop(struct thread *t);
+/* A record for a thread that is to be, or NULL without memory; and it is not to be after all. By a known thread in a region,
+ * or under the world lock; the second not in a region. A stopper that finds the thread before it is known does not need
+ * memory for it. */
+struct thread *thread_announce(void);
+void thread_announced_in_vain(struct thread *t);
 
-/* Make the calling thread known, with a record for it, in which `tid` may be set. Not in a region. */
+/* Make the calling thread known, with the record made for it, in which `tid` may be set. Not in a region. */
 void thread_adopt(struct thread *t, bool internal);
 
-/* Both in one; NULL when memory cannot be had. */
-struct thread *thread_register(bool internal);
+/* Make one of the program's known that nobody announced; NULL when memory cannot be had. */
+struct thread *thread_register(void);
 
 /* Forget the calling thread: its spans go back. Its pointers are not roots any longer. */
 void thread_unregister(void);

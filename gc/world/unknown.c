@@ -19,7 +19,7 @@ struct look {
     int self;
     uint32_t over;  /* tasks that run no code: ended, or the kernel's */
     uint64_t which; /* the same ones: their sum */
-    bool some, failed;
+    bool some, no_memory;
 };
 
 static const struct thread *last_record(void)
@@ -54,15 +54,17 @@ static void look_at(int tid, void *arg)
     } else if (thread_list_found(tid)) {
         l->some = true;
     } else {
-        l->failed = true;
+        l->no_memory = true;
     }
 }
 
 static enum unknown look(struct look *l)
 {
     *l = (struct look){.self = os_tid(), .near = last_record()};
-    if (!os_each_task(look_at, l) || l->failed)
+    if (!os_each_task(look_at, l))
         return UNKNOWN_FAILED;
+    if (l->no_memory)
+        return UNKNOWN_NO_MEMORY;
     return l->some ? UNKNOWN_SOME : UNKNOWN_NONE;
 }
 

@@ -5,11 +5,12 @@
 #include "world/thread.h"
 
 enum unknown {
-    UNKNOWN_NONE,   /* everyone else is listed */
-    UNKNOWN_SOME,   /* they are now: not `asked` yet */
-    UNKNOWN_AGAIN,  /* threads come or go: look again */
-    UNKNOWN_BLIND,  /* /proc does not tell */
-    UNKNOWN_FAILED, /* no memory for a record, or no file to read */
+    UNKNOWN_NONE,      /* everyone else is listed */
+    UNKNOWN_SOME,      /* they are now: not `asked` yet */
+    UNKNOWN_AGAIN,     /* threads come or go: look again */
+    UNKNOWN_BLIND,     /* /proc does not tell */
+    UNKNOWN_FAILED,    /* no file to read */
+    UNKNOWN_NO_MEMORY, /* for a record */
 };
 
 /* Compares the list with the process. Every listed thread but the calling one, `self` or NULL, is stopped. */

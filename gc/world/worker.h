@@ -5,8 +5,8 @@
 #include "base/attr.h"
 
 /* Start one: detached, with a small stack, every signal but the stop signal blocked, so that the program's handlers
- * never run on it. It makes itself known (thread_register(true)). No lock held, not in a region. False when the C
- * library refuses, and under ThreadSanitizer. */
+ * never run on it. fn runs as a known thread. No lock held, not in a region. False without memory, when the C library
+ * refuses, and under ThreadSanitizer. */
 bool worker_start(void *(*fn)(void *), void *arg);
 
 /* The same with a stack as large as the program's threads have: for one that calls the program. */

@@ -211,13 +211,14 @@ END_TEST
 START_TEST(too_large_for_it) { is_silent("too-large", _i); }
 END_TEST
 
+/* The verifying mark has maps of its own; and stacks of threads of the library are taken from it sooner or later. */
 START_TEST(uses_most)
 {
     struct outcome o;
-    int mib = 0;
+    int mib = 0, least = checks_full() ? LIMIT_MIB * 7 / 16 : LIMIT_MIB / 2;
     run_limited("most-of-it", _i, &o);
     ck_assert_int_eq(sscanf(o.text, "%d MiB", &mib), 1);
-    ck_assert_int_ge(mib, LIMIT_MIB / 2);
+    ck_assert_int_ge(mib, least);
 }
 END_TEST
 
