@@ -282,8 +282,11 @@ static void busy(void *arg)
     uintptr_t depth = (uintptr_t)arg;
     atomic_fetch_add(&total, 1);
     void *p = launder(gc_malloc(SIZE));
-    if (depth > 0 && gc_add_cleanup(p, busy, (void *)(depth - 1)) == 0)
-        atomic_fetch_add(&made_inside, 1);
+    if (depth > 0) {
+        atomic_fetch_add(&made_inside, 1); /* before: another thread may make the call at once */
+        if (gc_add_cleanup(p, busy, (void *)(depth - 1)) != 0)
+            ck_abort();
+    }
     if (atomic_load(&total) % 1000 == 0)
         gc_collect();
 }

@@ -524,13 +524,12 @@ START_TEST(stopped_at_any_moment)
     ck_assert_int_eq(pthread_create(&t, NULL, switch_all_the_time, &how), 0);
     while (atomic_load(&switches) == 0)
         sched_yield();
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000 || atomic_load(&switches) <= 1000; i++) {
         gc_collect();
         churn(SIZE, 20);
     }
     atomic_store(&enough, true);
     ck_assert_int_eq(pthread_join(t, NULL), 0);
-    ck_assert_uint_gt(atomic_load(&switches), 1000);
 }
 END_TEST
 

@@ -115,8 +115,8 @@ static const struct scene_of {
     {"argument of a finalizer", make_leading_finalizer, "the finalizer ", 1},
     {"argument that does not", make_elsewhere, "spangc: ", 0},
     {"object that is held", make_held, "spangc: ", 0},
-    {"slow", make_slow, "a finalizer took 1", 1},
-    {"still running", make_slow, "a finalizer or cleanup has been running for 1", 1},
+    {"slow", make_slow, "a finalizer took ", 1},
+    {"still running", make_slow, "a finalizer or cleanup has been running for ", 1},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 
@@ -140,6 +140,8 @@ START_TEST(says)
     struct outcome o;
     run_scene(s->name, env, &o);
     must_exit_0(&o);
+    if (s->make != make_slow)
+        drop_lines(o.text, " ms: function "); /* on a busy machine any call may take a second */
     if (count_of(o.text, s->said) != s->times)
         ck_abort_msg("%s: not %zu times \"%s\": %s", s->name, s->times, s->said, o.text);
     run_scene(s->name, NULL, &o);

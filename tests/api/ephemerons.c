@@ -536,13 +536,11 @@ START_TEST(beside_collections)
         atomic_store(&table[i], make_one(i % 2));
     for (uintptr_t i = 0; i < THREADS; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, read_and_make, (void *)(i + 1)), 0);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 300 || atomic_load(&seen) <= 1000 || atomic_load(&missing) <= 1000; i++)
         gc_collect();
     atomic_store(&over, true);
     for (int i = 0; i < THREADS; i++)
         pthread_join(t[i], NULL);
-    ck_assert_uint_gt(atomic_load(&seen), 1000);
-    ck_assert_uint_gt(atomic_load(&missing), 1000);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 /* finalizers.c - each finalizer is called once, never early, parents before what they refer to, cycles never; objects come
  * back, finalizers are replaced and removed. Holds lifetimes.cleared, lifetimes.kept, lifetimes.order. */
+#include "../asleep.h"
 #include "helpers.h"
 
 #include <pthread.h>
@@ -105,12 +106,14 @@ END_TEST
 
 /* ... which holds none of them when it sleeps, though its stack is scanned. */
 static _Atomic uintptr_t last_called;
+static _Atomic int caller;
 static NOINLINE void remember(void *obj, void *arg)
 {
     (void)arg;
     void *volatile copies[16];
     for (int i = 0; i < 16; i++)
         copies[i] = obj;
+    caller = own_tid();
     atomic_store(&last_called, hide(copies[3]));
     atomic_fetch_add(&total, 1);
 }
@@ -122,13 +125,16 @@ static NOINLINE void make_remembering(void)
 
 static NOINLINE bool is_there(const uintptr_t *hidden) { return gc_base(reveal(*(volatile const uintptr_t *)hidden)); }
 
+/* Its buffers are not to be in the frame of who collects: what was there before would be scanned. */
+static NOINLINE void wait_for_caller(void) { wait_until_asleep(&caller); }
+
 static NOINLINE bool gone(uintptr_t hidden)
 {
     for (int i = 0; i < 50; i++) {
+        wait_for_caller();
         settle();
         if (!is_there(&hidden))
             return true;
-        usleep(1000); /* the thread may be on its way to sleep */
     }
     return false;
 }
