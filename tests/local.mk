@@ -26,7 +26,7 @@ API_LIBS = libspangc.la $(CHECK_LIBS)
 endif
 
 noinst_HEADERS += %D%/check_main.h %D%/stress/stress.h %D%/share.h %D%/asleep.h %D%/api/cloned.h %D%/api/coroutine.h \
-	%D%/api/helpers.h %D%/api/hidden.h %D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
+	%D%/api/beside.h %D%/api/helpers.h %D%/api/hidden.h %D%/api/places.h %D%/api/place_lib.h %D%/api/registers.h %D%/api/storm.h
 EXTRA_DIST += %D%/meta/lib.sh %D%/meta/tenlines.c %D%/meta/exceptions.cc %D%/meta/plugin.cc \
 	%D%/meta/opener.c %D%/meta/loop.c %D%/meta/small.c %D%/meta/traced.c \
 	%D%/meta/explained.c %D%/meta/misused.c %D%/meta/profiled.c tools/mksizeclass.c tools/install-deps

@@ -1,11 +1,10 @@
 /* ephemerons.c - a value is held while its ephemeron and its key are, and no longer: chains, either end freed, keys that a
  * finalizer brings back, beside collections. Holds ephemeron.attached, ephemeron.dead, ephemerons.held. */
-#include "helpers.h"
+#include "beside.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIZE = 48, THREADS = 4, MANY = 20000 };
+enum { SIZE = 48, MANY = 20000 };
 
 static struct gc_ephemeron *volatile held; /* what holds the ephemeron */
 static void *volatile key;                 /* and the key */
@@ -481,8 +480,6 @@ struct entry {
     unsigned char *key; /* of half of them; the others' keys live while the thread has them */
 };
 static _Atomic(struct entry *) table[TABLE];
-static _Atomic unsigned long seen, missing;
-static _Atomic bool over;
 
 static NOINLINE void read_one(struct entry *entry, unsigned char *k)
 {
@@ -511,9 +508,9 @@ static NOINLINE struct entry *make_one(bool held_key)
     return entry;
 }
 
-static void *read_and_make(void *arg)
+static void *read_and_make(void *number)
 {
-    uint32_t x = (uint32_t)(uintptr_t)arg;
+    uint32_t x = (uint32_t)(uintptr_t)number + 1;
     while (!atomic_load(&over)) {
         for (size_t i = 0; i < TABLE; i++) {
             struct entry *entry = atomic_load(&table[i]);
@@ -531,16 +528,9 @@ static void *read_and_make(void *arg)
 
 START_TEST(beside_collections)
 {
-    pthread_t t[THREADS];
     for (size_t i = 0; i < TABLE; i++)
         atomic_store(&table[i], make_one(i % 2));
-    for (uintptr_t i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&t[i], NULL, read_and_make, (void *)(i + 1)), 0);
-    for (int i = 0; i < 300 || atomic_load(&seen) <= 1000 || atomic_load(&missing) <= 1000; i++)
-        gc_collect();
-    atomic_store(&over, true);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(t[i], NULL);
+    run_beside_collections(read_and_make);
 }
 END_TEST
 

@@ -1,11 +1,10 @@
 /* links.c - a link becomes 0 when its target is no more, and is left alone else: by collections and by gc_free of either
  * end, replaced, beside collections. Holds weaklink.both, lifetimes.cleared. */
-#include "helpers.h"
+#include "beside.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIZE = 48, THREADS = 4, MANY = 100000 };
+enum { SIZE = 48, MANY = 100000 };
 
 static void **volatile holder; /* 4 words, not scanned */
 static void *volatile target;
@@ -322,8 +321,6 @@ END_TEST
 
 enum { TABLE = 64 };
 static _Atomic(void *) *table; /* not scanned */
-static _Atomic unsigned long seen, missing;
-static _Atomic bool over;
 
 static NOINLINE void read_one(size_t i)
 {
@@ -339,15 +336,15 @@ static NOINLINE void read_one(size_t i)
 }
 
 /* Only one of the threads writes a word, so that it still points to what is made its target. */
-static void *read_and_link(void *arg)
+static void *read_and_link(void *number)
 {
-    size_t own = (size_t)(uintptr_t)arg;
+    size_t own = (size_t)(uintptr_t)number;
     uint32_t x = (uint32_t)own + 1;
     while (!atomic_load(&over)) {
         for (size_t i = 0; i < TABLE; i++)
             read_one(i);
         x ^= x << 13, x ^= x >> 17, x ^= x << 5;
-        size_t i = x % (TABLE / THREADS) * THREADS + own;
+        size_t i = x % (TABLE / BESIDE_THREADS) * BESIDE_THREADS + own;
         void *p = gc_malloc_noscan(SIZE);
         fill(p, SIZE, i);
         atomic_store(&table[i], p);
@@ -366,17 +363,8 @@ static void *read_and_link(void *arg)
 
 START_TEST(beside_collections)
 {
-    pthread_t t[THREADS];
     table = gc_calloc_noscan(TABLE, sizeof *table);
-    for (uintptr_t i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&t[i], NULL, read_and_link, (void *)i), 0);
-    for (int i = 0; i < 300; i++)
-        gc_collect();
-    atomic_store(&over, true);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(t[i], NULL);
-    ck_assert_uint_gt(atomic_load(&seen), 1000);
-    ck_assert_uint_gt(atomic_load(&missing), 1000);
+    run_beside_collections(read_and_link);
 }
 END_TEST
 

@@ -1,11 +1,10 @@
 /* weak.c - a weak reference yields its object while that is alive and never after: cleared by a collection and by gc_free,
  * counted, read beside collections. Holds weak.attached, weak.one, weak.hidden, lifetimes.cleared. */
-#include "helpers.h"
+#include "beside.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-enum { SIZE = 48, THREADS = 4 };
+enum { SIZE = 48 };
 
 /* A reference to an object that nothing else holds. */
 static NOINLINE struct gc_weak *weak_alone(size_t size, size_t offset)
@@ -168,8 +167,6 @@ END_TEST
 
 enum { TABLE = 64 };
 static _Atomic(struct gc_weak *) table[TABLE];
-static _Atomic unsigned long seen, missing;
-static _Atomic bool over;
 
 /* In a noscan object, so that nothing in it holds another. The pattern is checked with the object held. */
 static NOINLINE void read_one(struct gc_weak *w)
@@ -194,9 +191,9 @@ static NOINLINE struct gc_weak *make_one(size_t i)
     return gc_weak_new(p);
 }
 
-static void *read_and_make(void *arg)
+static void *read_and_make(void *number)
 {
-    uint32_t x = (uint32_t)(uintptr_t)arg;
+    uint32_t x = (uint32_t)(uintptr_t)number + 1;
     while (!atomic_load(&over)) {
         for (size_t i = 0; i < TABLE; i++)
             read_one(atomic_load(&table[i]));
@@ -213,16 +210,9 @@ static void *read_and_make(void *arg)
 
 START_TEST(beside_collections)
 {
-    pthread_t t[THREADS];
     for (size_t i = 0; i < TABLE; i++)
         atomic_store(&table[i], make_one(i));
-    for (uintptr_t i = 0; i < THREADS; i++)
-        ck_assert_int_eq(pthread_create(&t[i], NULL, read_and_make, (void *)(i + 1)), 0);
-    for (int i = 0; i < 300 || atomic_load(&seen) <= 1000 || atomic_load(&missing) <= 1000; i++)
-        gc_collect();
-    atomic_store(&over, true);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(t[i], NULL);
+    run_beside_collections(read_and_make);
 }
 END_TEST
 
