@@ -25,7 +25,7 @@ struct object {
     int target[LINKS];     /* number + 1 of the object that word j refers to; 0 none */
     size_t off[LINKS];     /* how far into it */
     unsigned layout;       /* of a typed one; also where the layout names no word: */
-    uintptr_t idle[LINKS]; /* word j, an address that holds nothing */
+    uintptr_t idle[LINKS]; /* the complement of word j, an address that holds nothing; or 0 */
     bool reached;          /* by the last trace */
 };
 
@@ -94,7 +94,7 @@ static void write_all(struct object *o)
 static uintptr_t link_value(const struct object *o, size_t j)
 {
     if (!holds(o, j))
-        return o->idle[j];
+        return o->idle[j] ? ~o->idle[j] : 0;
     return o->target[j] ? ~objects[o->target[j] - 1].hidden + o->off[j] : 0;
 }
 
@@ -322,7 +322,7 @@ static void set_link(struct object *from, size_t j, struct object *to, size_t of
         from->target[j] = to ? (int)(to - objects) + 1 : 0;
         from->off[j] = off;
     } else {
-        from->idle[j] = to ? ~to->hidden + off : 0;
+        from->idle[j] = to ? to->hidden - off : 0;
     }
     ((uintptr_t *)(void *)address(from))[j] = link_value(from, j);
 }
@@ -425,7 +425,7 @@ static void op_realloc(void)
             if (holds(o, j))
                 set_link(o, j, o->target[j] ? &objects[o->target[j] - 1] : NULL, o->off[j]);
             else if (j < old_links)
-                MUST(*word == o->idle[j]);
+                MUST(*word == link_value(o, j));
             else
                 *word = o->idle[j] = 0;
         }
