@@ -112,6 +112,7 @@ void cycle_init(const struct options *o, uint32_t ncpus)
     totals.start_ns = os_now_ns();
     atomic_store_explicit(&last_ns, totals.start_ns, memory_order_relaxed);
     cpus = ncpus;
+    rootjobs_reserve();
     markers_init(o->markers > 0 ? (uint32_t)o->markers : cpus);
     pace();
 }

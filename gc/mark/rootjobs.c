@@ -3,6 +3,8 @@
  * Locks:  none; the world is stopped and the list of images is still.
  * Keeps:  .all   a listed thread that is not ours contributes its registers and its stack from SP up, and a stack that
  *                no thread runs on what was in use when it was left
+ *         .reserve there is a list before the first mark, long enough for most programs: that may come when memory has run
+ *                  out                                                                   (rootjobs_reserve)
  *         .given  a range that the program named is read only where it can be: it may be unmapped by now  (add_given)
  * Below:  scan, rootcheck, world, os.   Above: cycle, checkmark. */
 #include "mark/rootjobs.h"
@@ -20,7 +22,7 @@
 #include "world/thread.h"
 #include "world/thrown.h"
 
-enum { ROOT_PIECE = 128 * 1024 }; /* bytes */
+enum { ROOT_PIECE = 128 * 1024 /* bytes */, JOBS_RESERVED = 1500 };
 
 static struct {
     struct root_job *at;
@@ -31,6 +33,9 @@ static struct {
     struct os_range unreadable; /* the first range that could not be read wholly */
     struct os_range ours;       /* frames of the collecting thread below its boundary */
 } jobs;
+
+/* Only touched by the jobs that there are. Without memory the first mark asks again. */
+void rootjobs_reserve(void) { jobs.at = sysmem_grow(jobs.at, &jobs.bytes, JOBS_RESERVED * sizeof *jobs.at, SYS_GC); }
 
 static void add(struct root_job job)
 {

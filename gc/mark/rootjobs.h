@@ -27,6 +27,9 @@ struct root_job {
     int tid;            /* ROOT_STACK, ROOT_REGISTERS */
 };
 
+/* Have memory for the list before the first mark. */
+void rootjobs_reserve(void);
+
 /* Make the list anew; only inside os_with_images_still, the world stopped. With stacks false, stacks and registers are
  * left out. False when memory for the list cannot be had. */
 bool rootjobs_build(bool stacks);

@@ -153,7 +153,7 @@ static NOINLINE void tell_ephemerons(struct marker *m, const struct pagemark *pa
 }
 
 /* An object that is not scanned, or by pieces, or by a layout. */
-static ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, enum how how)
+static NO_SANITIZE ALWAYS_INLINE void mark_other(struct scan *s, const struct pagemark *page, size_t i, enum how how)
 {
     if (!set_mark(&page->bits[i / WORD_BITS], i, how))
         return;
@@ -338,6 +338,8 @@ static NO_SANITIZE ALWAYS_INLINE void scan_grey(struct scan *s, struct grey g, e
         sift_words(s, lo, hi, false, how);
 }
 
+/* Inlined code is as instrumented as the function that it is in. But a local of it that has its address taken, in code that
+ * is not marked so, leaves poison behind in a frame of one that is. */
 NO_SANITIZE void mark_roots(struct marker *m, uintptr_t lo, uintptr_t hi, bool past)
 {
     struct scan s = scan_begin(m);
@@ -427,7 +429,7 @@ static ALWAYS_INLINE void prefetch_grey(struct grey g, enum how how)
 }
 
 /* The oldest object in flight; the place of the newest is its own where the ring is full. */
-static ALWAYS_INLINE bool take_grey(struct scan *s, struct ring *r, struct grey *g, enum how how)
+static NO_SANITIZE ALWAYS_INLINE bool take_grey(struct scan *s, struct ring *r, struct grey *g, enum how how)
 {
     while (workstack_pop(&s->m->stack, &s->top, g)) {
         prefetch_grey(*g, how);

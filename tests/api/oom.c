@@ -133,6 +133,34 @@ static int garbage_goes_on(void)
     return 0;
 }
 
+static rlim_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    DEMAND(f && fscanf(f, "%lu", &pages) == 1);
+    fclose(f);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Not a page more for the library from here on, and there was no collection yet. */
+static int first_collection(void)
+{
+    static struct gc_memstats st;
+    struct rlimit limit;
+    gc_set_oom_handler(note_and_fail);
+    gc_set_percent(GC_SPAN_PERCENT_OFF);
+    for (int i = 0; i < 1000; i++)
+        DEMAND(launder(gc_malloc(SIZE)));
+    gc_read_memstats(&st);
+    DEMAND(st.num_gc == 0);
+    limit.rlim_cur = limit.rlim_max = address_space();
+    DEMAND(setrlimit(RLIMIT_AS, &limit) == 0);
+    gc_collect();
+    gc_read_memstats(&st);
+    DEMAND(st.num_gc == 1 && st.heap_objects < 200);
+    return 0;
+}
+
 /* The default handler: one line, then NULL. */
 static int default_line(void)
 {
@@ -160,9 +188,10 @@ static int too_large(void)
 static const struct {
     const char *name;
     int (*play)(void);
-} scenes[] = {{"one-collection", one_collection}, {"usable-afterwards", usable_afterwards},
-              {"most-of-it", most_of_it},         {"garbage-goes-on", garbage_goes_on},
-              {"default-line", default_line},     {"too-large", too_large}};
+} scenes[] = {
+    {"one-collection", one_collection},    {"usable-afterwards", usable_afterwards}, {"most-of-it", most_of_it},
+    {"garbage-goes-on", garbage_goes_on},  {"default-line", default_line},           {"too-large", too_large},
+    {"first-collection", first_collection}};
 
 static int play(const char *name)
 {
@@ -208,6 +237,8 @@ START_TEST(is_usable_afterwards) { is_silent("usable-afterwards", _i); }
 END_TEST
 START_TEST(garbage) { is_silent("garbage-goes-on", _i); }
 END_TEST
+START_TEST(collects_with_what_it_has) { is_silent("first-collection", _i); }
+END_TEST
 START_TEST(too_large_for_it) { is_silent("too-large", _i); }
 END_TEST
 
@@ -238,6 +269,7 @@ static void tests(TCase *tc)
     tcase_add_loop_test(tc, collects_once, 0, LIMITS);
     tcase_add_loop_test(tc, is_usable_afterwards, 0, LIMITS);
     tcase_add_loop_test(tc, garbage, 0, LIMITS);
+    tcase_add_test(tc, collects_with_what_it_has);
     tcase_add_loop_test(tc, too_large_for_it, 0, LIMITS);
     tcase_add_loop_test(tc, uses_most, 0, LIMITS);
     tcase_add_loop_test(tc, says_so, 0, LIMITS);
