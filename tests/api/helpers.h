@@ -192,7 +192,7 @@ static inline void drop_lines(char *text, const char *part)
 static inline void must_exit_0(const struct outcome *o)
 {
     if (!WIFEXITED(o->status) || WEXITSTATUS(o->status) != 0)
-        ck_abort_msg("the child ended with status %#x and said: %s", (unsigned)o->status, o->text);
+        ck_abort_msg("the child ended with status %#x and said: %.4000s", (unsigned)o->status, o->text);
 }
 
 /* A program with scenes is run again, in a process of its own, as `program SCENE`, with variables of the environment

@@ -293,7 +293,7 @@ static void run(uint64_t at, bool on, struct result *r)
                          "CK_TAP_LOG_FILE_NAME=/dev/stderr", NULL};
     run_scene("use", env, &o);
     if (!WIFEXITED(o.status) || WEXITSTATUS(o.status) != 0)
-        ck_abort_msg("%s %s: status %#x: %s", at_text, env[1], (unsigned)o.status, o.text);
+        ck_abort_msg("%s %s: status %#x: %.4000s", at_text, env[1], (unsigned)o.status, o.text);
     const char *line = strstr(o.text, "calls ");
     ck_assert(line && sscanf(line, "calls %llu refused %llu failures %llu", &r->calls, &r->refused, &r->failures) == 3);
 }
