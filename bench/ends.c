@@ -1,7 +1,7 @@
 /* ends.c - what it costs to wait for the end of objects: COUNT objects of 16 bytes, each with a weak reference, a
- * disappearing link, a finalizer or a cleanup, that stay alive through ROUNDS collections; then all die. Prints for each object the nanoseconds of
- * registration; what a collection takes longer for it than without any; and the bytes of resident memory. Of bdwgc a weak
- * reference is a link, GC_general_register_disappearing_link, a finalizer GC_register_finalizer; there are no cleanups.
+ * disappearing link, a finalizer or a cleanup, that stay alive through ROUNDS collections; then all die. Prints for each
+ * object the nanoseconds of registration; what a collection takes longer for it than without any; and the bytes of resident
+ * memory. Of bdwgc a weak reference is a link, GC_general_register_disappearing_link, a finalizer GC_register_finalizer; there are no cleanups.
  *
  * usage: ends [weak|link|finalizer|cleanup [COUNT [ROUNDS]]]      default weak 1000000 5
  */

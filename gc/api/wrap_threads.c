@@ -85,7 +85,7 @@ static void begin(struct thread *t)
 {
     os_unblock_signal(stop_signal());
     t->tid = os_tls_tid((uintptr_t)pthread_self());
-    thread_adopt(t, false);
+    thread_adopt(t);
     t->stays = true;
 }
 

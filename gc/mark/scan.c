@@ -75,7 +75,7 @@ struct scan {
     struct marker *m;
     uintptr_t used;
     const struct pagemark *pages;
-    uint64_t scanned; /* bytes, or left to mark_rescan */
+    uint64_t scanned; /* bytes */
     unsigned at_word, nwords;
     uint64_t unscanned; /* bytes of noscan objects that were marked */
     uint64_t unread;    /* of these, past BIT_COST of each */
@@ -114,10 +114,13 @@ static ALWAYS_INLINE const struct pagemark *page_of(const struct scan *s, uintpt
 static ALWAYS_INLINE bool is_typed(struct grey g) { return grey_words(g) & GREY_TYPED; }
 static ALWAYS_INLINE size_t grey_bytes(struct grey g) { return (grey_words(g) & ~GREY_TYPED) * sizeof(uintptr_t); }
 
+/* What there was no memory for is left to mark_rescan, and counts as scanned. */
 static ALWAYS_INLINE void push(struct marker *m, struct greytop *top, struct grey g)
 {
-    if (!workstack_push(&m->stack, top, g))
-        m->counts.scanned_bytes += grey_bytes(g), m->counts.marked_bytes += grey_bytes(g);
+    if (workstack_push(&m->stack, top, g))
+        return;
+    m->counts.scanned_bytes += grey_bytes(g);
+    m->counts.marked_bytes += grey_bytes(g);
 }
 
 /* A large object is work by pieces, so that no scan of one object fills the stack. */
@@ -238,7 +241,7 @@ static NO_SANITIZE ALWAYS_INLINE void scan_words(struct scan *s, uintptr_t lo, u
     for (uintptr_t at = lo; at < hi; at += sizeof(uintptr_t)) {
         uintptr_t v = read_word(at);
         if (in_arena(s, v))
-            take_word(s, v, how, small && !(how & (SHARED | WATCHED)));
+            take_word(s, v, how, small && !(how & SHARED));
         if (!small && unlikely(os_may_be_mangled(v)))
             *s = take_mangled(*s, v, false);
     }

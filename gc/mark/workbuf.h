@@ -5,8 +5,8 @@
 #include "base/attr.h"
 
 /* Words still to be scanned: an object, or a piece of a large one; with GREY_TYPED (pagemark.h) in the count, of these the
- * ones that a layout names. Address and count in one machine word, written and read whole: this stack is where marking spends what it does not wait, and a bit-field is stored in parts, which the
- * load that follows then waits for. Addresses of the arena fit in 48 bits (asserted in scan.c). */
+ * ones that a layout names. Address and count in one machine word, written and read whole: this stack is where marking spends
+ * what it does not wait, and a bit-field is stored in parts, which the load that follows then waits for. Addresses of the arena fit in 48 bits (asserted in scan.c). */
 struct grey {
     uint64_t bits;
 };

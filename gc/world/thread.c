@@ -33,13 +33,9 @@ static struct lock record_lock = LOCK_INIT(RANK_THREADREC);
 static struct fixalloc records;
 static uint64_t dead_lookups; /* world lock */
 
-struct spare {
-    struct spare *next;
-};
-
-/* Threads that will be, and the records in reserve for who finds them meanwhile. Record lock. */
+/* Threads that will be, and the records in reserve for who finds them meanwhile, by `next`. Record lock. */
 static uint32_t announced, n_reserve;
-static struct spare *reserve;
+static struct thread *reserve;
 
 enum { TURNS = 50, NAP_NS = 50 * 1000, PATIENCE_NS = 5 * 1000 * 1000 };
 
@@ -108,32 +104,31 @@ static struct thread *record_alloc(void)
     return t;
 }
 
-static bool put_in_reserve(struct spare *r)
+static bool put_in_reserve(struct thread *t)
 {
-    if (!r)
+    if (!t)
         return false;
-    r->next = reserve;
-    reserve = r;
+    t->next = reserve;
+    reserve = t;
     n_reserve++;
     return true;
 }
 
-static struct spare *take_from_reserve(void)
+static struct thread *take_from_reserve(void)
 {
-    struct spare *r = reserve;
-    if (!r)
+    struct thread *t = reserve;
+    if (!t)
         return NULL;
-    reserve = r->next;
-    r->next = NULL;
+    reserve = t->next;
     n_reserve--;
-    return r;
+    return t;
 }
 
 struct thread *thread_announce(void)
 {
     lock_acquire(&record_lock);
     struct thread *t = record_alloc();
-    if (t && put_in_reserve(fixalloc_alloc(&records))) {
+    if (t && put_in_reserve(record_alloc())) {
         announced++;
     } else if (t) {
         fixalloc_free(&records, t);
@@ -158,8 +153,8 @@ static void announcement_over(void)
 static void forget_announced(void)
 {
     lock_acquire(&record_lock);
-    for (struct spare *r; (r = take_from_reserve()) != NULL;)
-        fixalloc_free(&records, r);
+    for (struct thread *t; (t = take_from_reserve()) != NULL;)
+        fixalloc_free(&records, t);
     announced = 0;
     lock_release(&record_lock);
 }
@@ -168,8 +163,8 @@ static struct thread *record_new(bool reserved_too)
 {
     lock_acquire(&record_lock);
     struct thread *t = record_alloc();
-    if (!t && reserved_too && (t = (struct thread *)(void *)take_from_reserve()) != NULL)
-        clear(t);
+    if (!t && reserved_too)
+        t = take_from_reserve();
     lock_release(&record_lock);
     return t;
 }
@@ -251,18 +246,17 @@ void thread_announced_in_vain(struct thread *t)
     lock_release(&world_lock);
 }
 
-static void adopt(struct thread *t, bool internal, bool was_announced)
+static void adopt(struct thread *t, bool was_announced)
 {
     /* A thread of ours is not scanned, and must not be the one that makes malloc reserve an arena for it: 64 MiB of
      * address space, which a program under ulimit -v misses. */
-    if (!internal && !os_stack_bounds(&t->stack_lo, &t->stack_hi))
+    if (!t->internal && !os_stack_bounds(&t->stack_lo, &t->stack_hi))
         report_fatal("the bounds of the stack of thread %d cannot be found (pthread_getattr_np); aborting", os_tid());
     if (t->tid == 0)
         t->tid = os_tid();
     t->self = (uintptr_t)pthread_self();
     /* Only the first thread's record lies outside its stack, if the C library is glibc. */
     t->main = (t->self < t->stack_lo || t->self >= t->stack_hi) && t->tid == os_pid();
-    t->internal = internal;
     pthread_once(&exit_once, make_exit_key);
     pthread_setspecific(exit_key, (void *)1);
     world_lock_shortly();
@@ -274,7 +268,7 @@ static void adopt(struct thread *t, bool internal, bool was_announced)
     lock_release(&world_lock);
 }
 
-void thread_adopt(struct thread *t, bool internal) { adopt(t, internal, true); }
+void thread_adopt(struct thread *t) { adopt(t, true); }
 
 struct thread *thread_register(void)
 {
@@ -282,7 +276,7 @@ struct thread *thread_register(void)
     struct thread *t = record_new(false);
     lock_release(&world_lock);
     if (t)
-        adopt(t, false, false);
+        adopt(t, false);
     return t;
 }
 

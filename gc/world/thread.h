@@ -76,8 +76,8 @@ static inline void *thread_signal_value(const struct thread *t)
 struct thread *thread_announce(void);
 void thread_announced_in_vain(struct thread *t);
 
-/* Make the calling thread known, with the record made for it, in which `tid` may be set. Not in a region. */
-void thread_adopt(struct thread *t, bool internal);
+/* Make the calling thread known, with the record made for it, in which `tid` and `internal` may be set. Not in a region. */
+void thread_adopt(struct thread *t);
 
 /* Make one of the program's known that nobody announced; NULL when memory cannot be had. */
 struct thread *thread_register(void);

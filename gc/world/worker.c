@@ -16,23 +16,14 @@
 enum { WORKER_STACK = 256 * 1024 };
 
 struct start {
-    void *(*fn)(void *); /* of the new thread */
     struct thread *thread;
     bool large, ok;
 };
 
-/* A thread that the library started, not the program: it holds no object. */
-static void *run_internal(void *record)
+static void *run(void *record)
 {
     struct thread *t = record;
-    thread_adopt(t, true);
-    return t->task(t->task_arg);
-}
-
-static void *run_program(void *record)
-{
-    struct thread *t = record;
-    thread_adopt(t, false);
+    thread_adopt(t);
     return t->task(t->task_arg);
 }
 
@@ -48,37 +39,35 @@ static void start(void *arg)
         pthread_attr_setstacksize(&attr, WORKER_STACK);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     os_block_signals_but(stop_signal(), &old);
-    s->ok = os_real_pthread_create(&id, &attr, s->fn, s->thread) == 0;
+    s->ok = os_real_pthread_create(&id, &attr, run, s->thread) == 0;
     os_restore_signals(&old);
     pthread_attr_destroy(&attr);
 }
 
 /* Announced here: where the thread cannot have a record, it is not started. */
-static struct thread *announce(void *(*fn)(void *), void *arg)
+static struct thread *announce(void)
 {
     world_lock_shortly();
     struct thread *t = thread_announce();
     lock_release(&world_lock);
-    if (t) {
-        t->task = fn;
-        t->task_arg = arg;
-    }
     return t;
 }
 
-static bool start_clean(struct start s, void *(*fn)(void *), void *arg)
+/* A large one calls the program, and holds objects. */
+static bool start_clean(void *(*fn)(void *), void *arg, bool large)
 {
-    if (!os_own_threads() || !(s.thread = announce(fn, arg)))
+    struct thread *t = os_own_threads() ? announce() : NULL;
+    if (!t)
         return false;
+    t->internal = !large;
+    t->task = fn;
+    t->task_arg = arg;
+    struct start s = {.thread = t, .large = large};
     os_call_clean(start, &s);
     if (!s.ok)
-        thread_announced_in_vain(s.thread);
+        thread_announced_in_vain(t);
     return s.ok;
 }
 
-bool worker_start(void *(*fn)(void *), void *arg) { return start_clean((struct start){.fn = run_internal}, fn, arg); }
-
-bool worker_start_large(void *(*fn)(void *), void *arg)
-{
-    return start_clean((struct start){.fn = run_program, .large = true}, fn, arg);
-}
+bool worker_start(void *(*fn)(void *), void *arg) { return start_clean(fn, arg, false); }
+bool worker_start_large(void *(*fn)(void *), void *arg) { return start_clean(fn, arg, true); }

@@ -1,6 +1,6 @@
 /* oom.c - the system refuses memory (ulimit -v, and ulimit -d, which refuses where a system that does not overcommit does:
  * when reserved memory is to be made usable): one collection, the handler, NULL and ENOMEM; the heap stays usable
- * and nothing is lost. Holds slow.order. Each scene is a process of its own that starts under the limit. */
+ * and nothing is lost. Holds slow.order, rootjobs.reserve. Each scene is a process of its own that starts under the limit. */
 #include "helpers.h"
 
 #include <sys/resource.h>

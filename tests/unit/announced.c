@@ -34,7 +34,7 @@ static struct thread *announce(void)
 static void *become_known(void *record)
 {
     tid = own_tid();
-    thread_adopt(record, false);
+    thread_adopt(record);
     return NULL;
 }
 
