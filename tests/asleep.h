@@ -1,4 +1,4 @@
-/* asleep.h - whether a thread of the test is asleep in the kernel. */
+/* asleep.h - whether a thread of the test is asleep in the kernel, or is no more. */
 #ifndef TESTS_ASLEEP_H
 #define TESTS_ASLEEP_H
 
@@ -32,6 +32,13 @@ static inline char state_of(int tid)
 static inline void wait_until_asleep(_Atomic int *tid)
 {
     while (*tid == 0 || state_of(*tid) != 'S')
+        sched_yield();
+}
+
+/* The kernel knows it no longer: nothing of it runs, and its stack is no place that holds anything. */
+static inline void wait_until_gone(const _Atomic int *tid)
+{
+    while (*tid == 0 || syscall(SYS_tgkill, getpid(), *tid, 0) == 0)
         sched_yield();
 }
 

@@ -2,6 +2,7 @@
  * a mask of its own, in threads that the C library starts for itself. They are held by a tracer: what their stacks and
  * registers hold survives; the program sees no child, no signal and no interrupted call; a signal that comes meanwhile is
  * not lost. Holds deaf.region, deaf.one, locate.stack, os_ptrace.unseen. */
+#include "../asleep.h"
 #include "cloned.h"
 #include "coroutine.h"
 
@@ -391,13 +392,6 @@ static void on_timer(union sigval unused)
     tell(&state, 3);
 }
 
-/* Of a thread that is deaf as it ends all of its stack is scanned, with what is dead there. */
-static void wait_until_gone(int tid)
-{
-    while (syscall(SYS_tgkill, getpid(), tid, 0) == 0)
-        sched_yield();
-}
-
 START_TEST(of_a_timer)
 {
     timer_t id;
@@ -409,7 +403,8 @@ START_TEST(of_a_timer)
     ck_assert_int_eq(timer_settime(id, 0, &soon, NULL), 0);
     check_while_held();
     wait_until(&state, 3);
-    wait_until_gone(timer_tid);
+    wait_until_gone(
+        &timer_tid); /* of one that is deaf as it ends all of its stack is scanned, with what is dead there */
     ck_assert_int_eq(timer_delete(id), 0);
     check_freed();
     ck_assert_int_eq(warnings, 0);

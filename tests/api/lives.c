@@ -1,6 +1,7 @@
 /* lives.c - threads of every life: detached, ended by pthread_exit or cancelled, anywhere; what they hold is held to
  * the end, what they held is freed after it; nothing runs in a stopped thread. Holds rootjobs.all, stop.quiet,
  * thread.listed. */
+#include "../asleep.h"
 #include "places.h"
 
 #include <fcntl.h>
@@ -22,7 +23,7 @@ static void wait_until(int n)
 
 /* ---- a thread ends in some way; it held OBJECTS on its stack before ---- */
 
-static volatile pid_t holder; /* the thread */
+static _Atomic int holder; /* the thread */
 
 static NOINLINE void hold_on_stack(void)
 {
@@ -182,8 +183,7 @@ START_TEST(held_until_it_ends)
     wait_until(3);
     if (!detached)
         pthread_join(t, NULL);
-    while (syscall(SYS_tgkill, getpid(), holder, 0) == 0)
-        sched_yield(); /* its frames may still be there */
+    wait_until_gone(&holder); /* its frames may still be there */
     held_must_go();
 }
 END_TEST

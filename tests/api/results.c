@@ -2,6 +2,7 @@
  * ended, however it ended and however it is joined; and that it is let go, and the record of it, however it is joined
  * or detached. Holds wrap_threads.argument, wrap_threads.result, wrap_threads.cancel, flight.found, flight.kept,
  * flight.newest. */
+#include "../asleep.h"
 #include "helpers.h"
 #include "maker_lib.h"
 
@@ -43,13 +44,6 @@ static void must(int e, int expected)
         ck_abort_msg("%d (%s), not %d", e, strerror(e), expected);
 }
 
-/* The kernel knows the thread no longer: nothing of it runs, and its stack is its result's place no longer. */
-static void wait_ended(_Atomic int *tid)
-{
-    while (*tid == 0 || syscall(SYS_tgkill, getpid(), *tid, 0) == 0)
-        sched_yield();
-}
-
 static void *note_self(void *index)
 {
     tids[(size_t)index] = (int)syscall(SYS_gettid);
@@ -65,7 +59,7 @@ static void end_all(void)
 static void await_ends(void)
 {
     for (size_t i = 0; i < N; i++)
-        wait_ended(&tids[i]);
+        wait_until_gone(&tids[i]);
 }
 
 static NOINLINE void collect_around(void)
@@ -512,7 +506,7 @@ START_TEST(meetings)
     over = true;
     by_join(collector);
     for (size_t i = 0; i < 2 * rounds; i++)
-        wait_ended(&loose[i]);
+        wait_until_gone(&loose[i]);
     ck_assert_uint_le(settled_objects(), before + SLACK);
 }
 END_TEST
@@ -524,7 +518,7 @@ static NOINLINE void join_unseen(int (*join)(pthread_t, void **))
     void *p;
     tids[0] = 0;
     must(pthread_create(&threads[0], NULL, by_return, NULL), 0);
-    wait_ended(&tids[0]);
+    wait_until_gone(&tids[0]);
     must(join(threads[0], &p), 0);
 }
 
@@ -818,7 +812,7 @@ START_TEST(made_by_a_library)
     hide_all();
     must(maker_start(&t, hold_hidden_too, NULL), 0);
     check_hidden();
-    wait_ended(&tids[0]);
+    wait_until_gone(&tids[0]);
     collect_around();
     must(maker_join(t, &p), 0);
     ck_assert_ptr_eq(p, reveal(hidden[0]));
